@@ -1,0 +1,1 @@
+//! A snapshot cut into parts, and joined again.

@@ -1,0 +1,52 @@
+//! The contract between the compiler and the machine: flat, joined, valid configuration of one gateway.
+//!
+//! A [`Snapshot`] holds no secret (provider credentials travel beside it as [`Credentials`]), no spend, no counter and
+//! no catalog price. Every map is ordered, so that equal snapshots have equal bytes.
+//!
+//! Invariant: knows nothing of Kubernetes, of sockets or of time. It is data, and how data is cut, hashed and joined.
+
+pub mod bundle;
+mod dialect;
+mod failure;
+mod gateway;
+mod glob;
+mod ids;
+mod key;
+mod money;
+mod policy;
+mod provider;
+mod secret;
+mod usage;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use dialect::{Dialect, Operation, Surface};
+pub use failure::FailureClass;
+pub use gateway::{Cors, Drain, Egress, Gateway};
+pub use glob::Glob;
+pub use ids::{GatewayId, IdError, KeyId, ModelName, PolicyId, ProviderId, TeamName};
+pub use key::{Allow, Key, KeyHash, Owner};
+pub use money::NanoUsd;
+pub use policy::{RoutingPolicy, Rule, Target};
+pub use provider::{AuthStyle, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts, Visibility};
+pub use secret::{Credentials, Secret};
+pub use usage::Usage;
+
+/// The number of the shape of these types. A reader takes its own number and the one before.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that one gateway serves, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The gateway itself.
+    pub gateway: Gateway,
+    /// Providers that at least one admitted namespace may use.
+    pub providers: BTreeMap<ProviderId, Provider>,
+    /// Virtual keys that belong to this gateway.
+    pub keys: BTreeMap<KeyId, Key>,
+    /// Routing policies that keys of this gateway name.
+    pub policies: BTreeMap<PolicyId, RoutingPolicy>,
+}

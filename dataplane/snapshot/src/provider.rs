@@ -1,0 +1,207 @@
+//! Providers: where calls go and how they are spoken to.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelName, NanoUsd, ProviderId, Surface};
+
+/// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Which LLMProvider this is.
+    pub id: ProviderId,
+    /// Who answers.
+    pub kind: ProviderKind,
+    /// Surfaces that it speaks by itself; all else is translated or refused.
+    pub surfaces: BTreeSet<Surface>,
+    /// Declared models, in declared order.
+    pub models: Vec<Model>,
+    /// Namespaces that may use it.
+    pub visibility: Visibility,
+}
+
+/// The type of a provider, with what only this type has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ProviderKind {
+    /// OpenAI itself.
+    OpenAi(Endpoint),
+    /// Any server that speaks OpenAI's API.
+    OpenAiCompatible(Endpoint),
+    /// Anthropic.
+    Anthropic(Endpoint),
+    /// Answers made inside the process.
+    Simulated(Simulated),
+}
+
+impl ProviderKind {
+    /// Where it is dialled; a simulated provider is not.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::OpenAi(endpoint) | Self::OpenAiCompatible(endpoint) | Self::Anthropic(endpoint) => Some(endpoint),
+            Self::Simulated(_) => None,
+        }
+    }
+
+    /// A stable word for metrics and log lines.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::OpenAi(_) => "OpenAI",
+            Self::OpenAiCompatible(_) => "OpenAICompatible",
+            Self::Anthropic(_) => "Anthropic",
+            Self::Simulated(_) => "Simulated",
+        }
+    }
+}
+
+/// A base URL, taken apart, and how it is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// TLS or not.
+    pub scheme: Scheme,
+    /// A DNS name or an IP address (IPv6 without brackets).
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// What stands before `Surface::path`, without a slash at its end: `/v1`, or empty.
+    pub base_path: String,
+    /// How the credential is shown.
+    pub auth: AuthStyle,
+    /// Which addresses may be dialled.
+    pub reach: Reach,
+    /// Certificates in PEM that are trusted besides the platform's.
+    pub extra_ca_pem: Option<String>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+}
+
+/// The scheme of a base URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scheme {
+    /// Plain text, HTTP/1.1.
+    Http,
+    /// TLS; HTTP/2 where the server offers it.
+    Https,
+}
+
+/// How a provider wants its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthStyle {
+    /// No credential.
+    None,
+    /// `Authorization: Bearer <credential>`
+    Bearer,
+    /// `x-api-key: <credential>` (Anthropic)
+    XApiKey,
+    /// `api-key: <credential>`
+    ApiKey,
+}
+
+/// Which addresses a provider may be dialled at; checked at connect time, after name look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// Any: the provider lives in the gateway's own namespace.
+    Any,
+    /// Public addresses and those that the gateway's egress allows.
+    Public,
+}
+
+/// Milliseconds to wait for each step of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS together.
+    pub connect_ms: u32,
+    /// From the request's last byte to the answer's first.
+    pub first_byte_ms: u32,
+    /// Between two pieces of an answer.
+    pub idle_ms: u32,
+    /// The whole call.
+    pub total_ms: u32,
+}
+
+/// A declared model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What clients write.
+    pub name: ModelName,
+    /// Other names for it.
+    pub aliases: BTreeSet<ModelName>,
+    /// What the provider calls it.
+    pub upstream_name: ModelName,
+    /// Prices that override the catalog's.
+    pub price: Option<Price>,
+}
+
+/// Nano-dollars per **million** tokens. `cached` and `cache_write` default to `input`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens read.
+    pub input: NanoUsd,
+    /// Tokens written.
+    pub output: NanoUsd,
+    /// Tokens read from the provider's cache.
+    pub cached: Option<NanoUsd>,
+    /// Tokens written into the provider's cache.
+    pub cache_write: Option<NanoUsd>,
+}
+
+/// Namespaces that may use a provider. The provider's own namespace always may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Visibility {
+    /// Every namespace that the gateway admits.
+    All,
+    /// These.
+    Namespaces(BTreeSet<String>),
+}
+
+/// A provider that is played inside the process; the same seed and request give the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulated {
+    /// Makes the answers repeatable.
+    pub seed: u64,
+    /// Wait before the first byte, in milliseconds.
+    pub latency_ms: u32,
+    /// Wait between two tokens of a stream, in milliseconds.
+    pub token_interval_ms: u32,
+    /// Tokens of an answer unless the request asks for fewer.
+    pub answer_tokens: u32,
+    /// Faults and how often each befalls a call.
+    pub faults: Vec<SimulatedFault>,
+}
+
+/// Something that goes wrong in so many of a hundred calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum SimulatedFault {
+    /// An error answer with this status.
+    Status {
+        /// 400 to 599.
+        status: u16,
+        /// 1 to 100.
+        percent: u8,
+        /// Seconds of a `Retry-After` header.
+        retry_after_seconds: Option<u32>,
+    },
+    /// The connection closes after so many tokens of a stream, or before an answer that is not streamed.
+    Drop {
+        /// 1 to 100.
+        percent: u8,
+        /// Tokens sent before.
+        after_tokens: u32,
+    },
+    /// No byte ever comes.
+    Hang {
+        /// 1 to 100.
+        percent: u8,
+    },
+}
