@@ -1,1 +1,18 @@
-//! being written
+//! Pure translators: bytes in, bytes out, and state machines for streams.
+//!
+//! Flow: [`head::Head`] reads what the gateway acts on in a request; [`passage::Passage`] is one attempt's way through,
+//! either the client's bytes with splices or a translation; [`fault::Fault`] is a failure that a provider told.
+//!
+//! Invariant: no socket, no clock, no Kubernetes. Bytes of strangers never make this package panic, take unbounded
+//! memory or more than linear time.
+
+pub mod fault;
+pub mod head;
+pub mod json;
+pub mod passage;
+pub mod simulated;
+pub mod sse;
+pub mod usage;
+
+mod same;
+mod translate;

@@ -12,6 +12,7 @@ mod gateway;
 mod glob;
 mod ids;
 mod key;
+pub mod keytext;
 mod money;
 mod policy;
 mod provider;

@@ -1,0 +1,45 @@
+//! `catalog-refresh LIST.json [TABLE.tsv]`: writes the table of the catalog from a price list (an object with `meta` and
+//! `models: [{id, provider, model?, price: {input, output, cached_input, cache_write}, context, max_output}]`, prices as
+//! decimal texts of dollars per million tokens). Without a second name it prints the table.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+
+use serde_json::Value;
+use snapshot::NanoUsd;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let source = args.next().ok_or("usage: catalog-refresh LIST.json [TABLE.tsv]")?;
+    let list: Value = serde_json::from_slice(&std::fs::read(source)?)?;
+    let table = table(&list)?;
+    match args.next() {
+        Some(path) => std::fs::write(path, table)?,
+        None => std::io::stdout().write_all(table.as_bytes())?,
+    }
+    Ok(())
+}
+
+fn table(list: &Value) -> Result<String, Box<dyn Error>> {
+    let models = list["models"].as_array().ok_or("the list has no `models`")?;
+    let mut rows: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    for model in models {
+        let text = |name: &str| model[name].as_str();
+        // Rows that name no provider are defaults of the list's own, not models.
+        let Some(provider) = text("provider") else { continue };
+        let name = text("model").or_else(|| text("id")).ok_or("a model without an id")?;
+        let price = |name: &str| model["price"][name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
+        let tokens = |name: &str| model[name].as_u64().map(|tokens| tokens.to_string()).unwrap_or_default();
+        let row = [price("input"), price("output"), price("cached_input"), price("cache_write"), tokens("context"), tokens("max_output")].join("\t");
+        // Of two rows for one name the one with a price is the better.
+        let slot = rows.entry((provider, name)).or_default();
+        if slot.is_empty() || slot.starts_with('\t') {
+            *slot = row;
+        }
+    }
+    let body: String = rows.iter().map(|((provider, name), row)| format!("{provider}\t{name}\t{row}\n")).collect();
+    let digest = body.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let date = list["meta"]["generated"].as_str().unwrap_or("undated");
+    Ok(format!("# version {date}-{:08x}\n{body}", digest >> 32))
+}

@@ -1,0 +1,295 @@
+//! LLMProvider: where models are, how it is spoken to, and what they cost.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
+
+/// Where models are, how they are spoken to and what they cost.
+#[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[kube(group = "portolan.dev", version = "v1alpha1", kind = "LLMProvider", plural = "llmproviders", shortname = "lp", category = "portolan", namespaced, status = "Status", derive = "PartialEq")]
+#[kube(printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"), printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"), printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
+#[x_kube(validation = Rule::new("self.type != 'OpenAICompatible' || has(self.endpoint)").message("endpoint is required with type OpenAICompatible"))]
+#[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("endpoint must not be set with type Simulated"))]
+#[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("auth must not be set with type Simulated"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAI' || self.type == 'Anthropic') ? has(self.auth) : true").message("auth is required with type OpenAI and Anthropic"))]
+#[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
+#[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
+pub struct LLMProviderSpec {
+    /// Who answers. Cannot be changed.
+    #[serde(rename = "type")]
+    pub kind: ProviderType,
+    /// Where it is; by default the public endpoint of OpenAI and Anthropic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// How the gateway shows who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// What an OpenAI-compatible server speaks by itself; by default ChatCompletions, Completions, Embeddings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "set"))]
+    pub surfaces: Option<Vec<SurfaceName>>,
+    /// Models by the names that clients use. Any other model of the provider is reached as `provider/model`.
+    #[serde(default)]
+    #[schemars(length(max = 512), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub models: Vec<Model>,
+    /// How long to wait.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Namespaces that may use it.
+    #[serde(default)]
+    pub allowed_namespaces: Namespaces,
+    /// How a simulated provider behaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulated>,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ProviderType {
+    /// OpenAI itself.
+    OpenAI,
+    /// Any server that speaks OpenAI's API.
+    OpenAICompatible,
+    /// Anthropic.
+    Anthropic,
+    /// Answers made by the gateway, for trials and tests.
+    Simulated,
+}
+
+/// Where a provider is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.url.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure)").message("url must be https://, unless allowInsecure is true"))]
+#[x_kube(validation = Rule::new("!(has(self.caConfigMapRef) && has(self.caSecretRef))").message("caConfigMapRef and caSecretRef exclude each other"))]
+pub struct Endpoint {
+    /// Base URL that ends in the API version: `https://llm.example.com/v1`.
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^ ?#@]+$"))]
+    pub url: String,
+    /// Take plain text, `http://`.
+    #[serde(default)]
+    pub allow_insecure: bool,
+    /// Certificates in PEM to trust besides the platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_config_map_ref: Option<ConfigMapKeyRef>,
+    /// Certificates in PEM to trust besides the platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretKeyRef>,
+}
+
+/// How the gateway shows who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(self.type == 'APIKey') == has(self.secretRef)").message("secretRef is required with type APIKey, and only then"))]
+#[x_kube(validation = Rule::new("self.type == 'APIKey' || !has(self.header)").message("header is only for type APIKey"))]
+pub struct Auth {
+    /// APIKey or None.
+    #[serde(rename = "type", default = "api_key")]
+    pub kind: AuthType,
+    /// The Secret's entry that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
+    /// The header that shows it; by default XAPIKey for Anthropic, Bearer for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+}
+
+fn api_key() -> AuthType {
+    AuthType::APIKey
+}
+
+/// Whether there is a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum AuthType {
+    /// A key in a header.
+    APIKey,
+    /// Nothing is shown.
+    None,
+}
+
+/// Headers that a key can stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Header {
+    /// `Authorization: Bearer KEY`
+    Bearer,
+    /// `x-api-key: KEY`
+    XAPIKey,
+    /// `api-key: KEY`
+    APIKey,
+}
+
+/// Endpoints that a server can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum SurfaceName {
+    /// /chat/completions
+    ChatCompletions,
+    /// /completions
+    Completions,
+    /// /embeddings
+    Embeddings,
+    /// /responses
+    Responses,
+    /// /messages
+    Messages,
+}
+
+/// A model by the name that clients use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Model {
+    /// The name.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/@+-]*$"))]
+    pub name: String,
+    /// Other names for it.
+    #[serde(default)]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/@+-]*$")), extend("x-kubernetes-list-type" = "set"))]
+    pub aliases: Vec<String>,
+    /// What the provider calls it; by default the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub upstream_name: Option<String>,
+    /// Prices that override the catalog's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+}
+
+/// US dollars per million tokens, as decimal text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Price {
+    /// Tokens read.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
+    pub input_per_million: String,
+    /// Tokens written.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
+    pub output_per_million: String,
+    /// Tokens read from the provider's cache; by default as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
+    pub cached_input_per_million: Option<String>,
+    /// Tokens written into the provider's cache; by default as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
+    pub cache_write_per_million: Option<String>,
+}
+
+/// How long to wait, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Timeouts {
+    /// For name look-up, TCP and TLS together.
+    #[serde(default = "connect")]
+    #[schemars(range(min = 10, max = 60_000))]
+    pub connect_milliseconds: i32,
+    /// For the first byte, or the first event of a stream.
+    #[serde(default = "first_byte")]
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub first_byte_milliseconds: i32,
+    /// Between two pieces of an answer.
+    #[serde(default = "idle")]
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub idle_milliseconds: i32,
+    /// For the whole call.
+    #[serde(default = "total")]
+    #[schemars(range(min = 10, max = 7_200_000))]
+    pub total_milliseconds: i32,
+}
+
+fn connect() -> i32 {
+    5_000
+}
+
+fn first_byte() -> i32 {
+    120_000
+}
+
+fn idle() -> i32 {
+    60_000
+}
+
+fn total() -> i32 {
+    1_800_000
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect_milliseconds: connect(), first_byte_milliseconds: first_byte(), idle_milliseconds: idle(), total_milliseconds: total() }
+    }
+}
+
+/// How a simulated provider behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Simulated {
+    /// The same seed and request give the same answer.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub seed: i64,
+    /// Wait before the first byte.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 600_000))]
+    pub latency_milliseconds: i32,
+    /// Wait between two tokens of a stream.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 60_000))]
+    pub token_interval_milliseconds: i32,
+    /// Tokens of an answer, unless the request asks for fewer.
+    #[serde(default = "answer_tokens")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub answer_tokens: i32,
+    /// Faults, each with how many of a hundred calls it befalls.
+    #[serde(default)]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub faults: Vec<Fault>,
+}
+
+fn answer_tokens() -> i32 {
+    48
+}
+
+impl Default for Simulated {
+    fn default() -> Self {
+        Self { seed: 0, latency_milliseconds: 0, token_interval_milliseconds: 0, answer_tokens: answer_tokens(), faults: Vec::new() }
+    }
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(self.type == 'Status') == has(self.status)").message("status is required with type Status, and only then"))]
+#[x_kube(validation = Rule::new("self.type == 'Status' || !has(self.retryAfterSeconds)").message("retryAfterSeconds is only for type Status"))]
+#[x_kube(validation = Rule::new("self.type == 'Drop' || !has(self.afterTokens)").message("afterTokens is only for type Drop"))]
+pub struct Fault {
+    /// Status, Drop or Hang.
+    #[serde(rename = "type")]
+    pub kind: FaultType,
+    /// Of how many of a hundred calls.
+    #[schemars(range(min = 1, max = 100))]
+    pub percent: i32,
+    /// The HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 400, max = 599))]
+    pub status: Option<i32>,
+    /// Seconds of a Retry-After header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub retry_after_seconds: Option<i32>,
+    /// Tokens that come before the connection breaks; by default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4096))]
+    pub after_tokens: Option<i32>,
+}
+
+/// Kinds of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum FaultType {
+    /// An error answer.
+    Status,
+    /// The connection breaks.
+    Drop,
+    /// No byte comes.
+    Hang,
+}

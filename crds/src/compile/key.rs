@@ -1,0 +1,178 @@
+//! VirtualKey: to which gateway it belongs, whose it is, what it may. Fails closed: what is in doubt is not served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+use snapshot::keytext::{KeyText, KeyTextError};
+use snapshot::{Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, ProviderKind, Reach, SCHEMA, Snapshot, TeamName};
+
+use super::{Compiler, Config, gateway, policy, shown};
+use crate::api::llm_gateway::LLMGateway;
+use crate::api::virtual_key::{OperationName, SourceType, VirtualKey};
+use crate::report::{Kind, Problem, Verdict};
+use crate::world::Name;
+
+/// The shortest text of a key that is not of our making.
+const CUSTOM_KEY_BYTES_MIN: usize = 16;
+
+impl Compiler<'_> {
+    /// Takes the keys in, and joins everything that each gateway serves.
+    pub(super) fn keys(&mut self) -> BTreeMap<GatewayId, Config> {
+        let world = self.world;
+        let mut accepted: Vec<(Name, Name, Key, (Option<i64>, Name))> = Vec::new();
+        for (name, object) in &world.keys {
+            let verdict = match self.key(name, object) {
+                Ok((gateway, key)) => {
+                    let age = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+                    // Without a time it counts as younger than any with one.
+                    accepted.push((name.clone(), gateway, key, (age.or(Some(i64::MAX)), name.clone())));
+                    Verdict::Accepted
+                }
+                Err(verdict) => verdict,
+            };
+            self.report(Kind::VirtualKey, name, object.metadata.generation, verdict);
+        }
+        accepted.sort_by(|a, b| a.3.cmp(&b.3));
+        let mut owners: BTreeMap<KeyHash, Name> = BTreeMap::new();
+        let mut by_gateway: BTreeMap<Name, Vec<Key>> = BTreeMap::new();
+        for (name, gateway, key, _) in accepted {
+            let taken = key.hashes.iter().find_map(|hash| owners.get(hash));
+            if let Some(winner) = taken.map(shown) {
+                let generation = world.keys.get(&name).and_then(|object| object.metadata.generation);
+                self.report(Kind::VirtualKey, &name, generation, Verdict::Refused(Problem::DuplicateKey { winner }));
+                continue;
+            }
+            owners.extend(key.hashes.iter().map(|hash| (*hash, name.clone())));
+            by_gateway.entry(gateway).or_default().push(key);
+        }
+        let namespaces = by_gateway.values().flatten().map(|key| key.id.namespace().to_owned()).collect();
+        self.warn_of_ambiguity(&namespaces);
+        let gateways = self.now.gateways.iter().filter_map(|(name, gateway)| self.join(name, gateway, by_gateway.remove(name).unwrap_or_default()));
+        gateways.collect()
+    }
+
+    fn join(&self, name: &Name, gateway: &LLMGateway, keys: Vec<Key>) -> Option<(GatewayId, Config)> {
+        let admitted = |namespace: &str| gateway.spec.allowed_namespaces.admit(&name.0, namespace);
+        let mut credentials = Credentials::default();
+        let mut providers = BTreeMap::new();
+        for ((namespace, _), built) in self.now.providers.iter().filter(|((namespace, _), _)| admitted(namespace)) {
+            let mut provider = built.provider.clone();
+            if let ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint) = &mut provider.kind {
+                endpoint.reach = if *namespace == name.0 { Reach::Any } else { Reach::Public };
+            }
+            if let Some(credential) = &built.credential {
+                credentials.0.insert(provider.id.clone(), credential.clone());
+            }
+            providers.insert(provider.id.clone(), provider);
+        }
+        let wanted: BTreeSet<&PolicyId> = keys.iter().filter_map(|key| key.policy.as_ref()).collect();
+        let policies = wanted.into_iter().filter_map(|id| {
+            let name = (id.namespace().to_owned(), id.name().to_owned());
+            Some((id.clone(), policy::lower(&name, self.now.policies.get(&name)?)?))
+        });
+        let policies = policies.collect();
+        let gateway = gateway::lower(gateway)?;
+        debug_assert_eq!(SCHEMA, 1, "a new schema needs a look at what is joined here");
+        let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
+        Some((gateway.id.clone(), Config { snapshot: Snapshot { gateway, providers, keys, policies }, credentials }))
+    }
+
+    fn key(&self, name: &Name, object: &VirtualKey) -> Result<(Name, Key), Verdict> {
+        let spec = &object.spec;
+        let gateway = self.gateway_of(name, object).map_err(Verdict::Refused)?;
+        let malformed = |why: String| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why });
+        let id = KeyId::new(&name.0, &name.1).map_err(|error| malformed(error.to_string()))?;
+        let team = self.team(name, &gateway, spec.owner.team.as_deref()).map_err(Verdict::Refused)?;
+        let owner = Owner {
+            team: TeamName::new(&team).map_err(|error| malformed(error.to_string()))?,
+            user: spec.owner.user.clone(),
+            application: spec.owner.application.clone(),
+            environment: spec.owner.environment.clone(),
+            cost_center: spec.owner.cost_center.clone(),
+        };
+        let providers = match &spec.allow.providers {
+            Some(list) => Some(list.iter().map(|wanted| self.usable(&name.0, wanted)).collect::<Result<_, _>>()?),
+            None => None,
+        };
+        let allow = Allow {
+            models: spec.allow.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
+            providers,
+            operations: spec.allow.operations.as_ref().map(|list| list.iter().map(operation).collect()),
+        };
+        let policy = spec.routing_policy_ref.as_ref().map(|wanted| self.policy_of(name, &gateway, wanted)).transpose()?;
+        let key = Key {
+            id,
+            owner,
+            hashes: BTreeSet::from([self.hash(name, object)?]),
+            allow,
+            expires_at: spec.expires_at.as_ref().map(|time| time.0.as_second()),
+            suspended: spec.suspend,
+            calls_in_flight_max: spec.max_in_flight.and_then(|max| u32::try_from(max).ok()),
+            policy,
+        };
+        Ok((gateway, key))
+    }
+
+    /// The gateway that is named, if it admits the namespace; else the only one that does.
+    fn gateway_of(&self, (namespace, _): &Name, object: &VirtualKey) -> Result<Name, Problem> {
+        let admits = |(own, gateway): &(&Name, &LLMGateway)| gateway.spec.allowed_namespaces.admit(&own.0, namespace);
+        let mut admitting = self.now.gateways.iter().filter(admits).map(|(name, _)| name.clone());
+        if let Some(wanted) = &object.spec.gateway_ref {
+            let wanted = (wanted.namespace.clone().unwrap_or_else(|| namespace.clone()), wanted.name.clone());
+            return admitting.find(|name| *name == wanted).ok_or_else(|| Problem::GatewayNotPermitted { gateway: shown(&wanted) });
+        }
+        match (admitting.next(), admitting.next()) {
+            (None, _) => Err(Problem::NoGateway { namespace: namespace.clone() }),
+            (Some(only), None) => Ok(only),
+            (Some(first), Some(second)) => Err(Problem::AmbiguousGateway { gateways: [first, second].into_iter().chain(admitting).map(|name| shown(&name)).collect() }),
+        }
+    }
+
+    fn team(&self, (namespace, _): &Name, gateway: &Name, written: Option<&str>) -> Result<String, Problem> {
+        let Some(team) = written.filter(|team| team != namespace) else { return Ok(namespace.clone()) };
+        let grants = self.now.gateways.get(gateway).map(|gateway| gateway.spec.teams.as_slice()).unwrap_or_default();
+        let granted = grants.iter().any(|grant| grant.name == team && grant.namespaces.contains(namespace));
+        if granted { Ok(team.to_owned()) } else { Err(Problem::TeamNotPermitted { team: team.to_owned() }) }
+    }
+
+    fn policy_of(&self, (namespace, _): &Name, gateway: &Name, wanted: &crate::api::shared::ObjectRef) -> Result<PolicyId, Verdict> {
+        let owner = wanted.namespace.as_deref().unwrap_or(namespace);
+        let policy = (owner.to_owned(), wanted.name.clone());
+        if owner != namespace && owner != gateway.0 {
+            return Err(Verdict::Refused(Problem::PolicyNotPermitted { policy: shown(&policy) }));
+        }
+        if !self.now.policies.contains_key(&policy) {
+            return Err(Verdict::Pending(Problem::PolicyNotFound { policy: shown(&policy) }));
+        }
+        PolicyId::new(owner, &wanted.name).map_err(|error| Verdict::Refused(Problem::Malformed { path: "spec.routingPolicyRef".to_owned(), why: error.to_string() }))
+    }
+
+    fn hash(&self, (namespace, _): &Name, object: &VirtualKey) -> Result<KeyHash, Verdict> {
+        let source = &object.spec.source;
+        let malformed = |why: &str| Verdict::Refused(Problem::Malformed { path: "spec.source".to_owned(), why: why.to_owned() });
+        match (source.kind, &source.sha256, &source.secret_ref) {
+            (SourceType::Hash, Some(hash), _) => KeyHash::try_from(hash.clone()).map_err(malformed),
+            (SourceType::SecretRef, _, Some(secret)) => {
+                let text = self.secret(namespace, &secret.name, &secret.key).map_err(Verdict::Pending)?;
+                let unusable = |why: &str| Verdict::Refused(Problem::KeyTextUnusable(format!("Secret {}, key {}: {why}", secret.name, secret.key)));
+                match KeyText::parse(text.expose()) {
+                    Ok(_) => {}
+                    Err(KeyTextError::NotOurs) if text.expose().len() >= CUSTOM_KEY_BYTES_MIN => {}
+                    Err(KeyTextError::NotOurs) => return Err(unusable("a key of one's own must have at least 16 characters")),
+                    Err(error @ KeyTextError::BadChecksum) => return Err(unusable(&error.to_string())),
+                }
+                Ok(KeyHash(Sha256::digest(text.expose().as_bytes()).into()))
+            }
+            (SourceType::Hash, None, _) | (SourceType::SecretRef, _, None) => Err(malformed("it lacks what its type needs")),
+        }
+    }
+}
+
+fn operation(name: &OperationName) -> Operation {
+    match name {
+        OperationName::Chat => Operation::Chat,
+        OperationName::Completions => Operation::Completions,
+        OperationName::Embeddings => Operation::Embeddings,
+        OperationName::Responses => Operation::Responses,
+    }
+}

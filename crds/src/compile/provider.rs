@@ -1,0 +1,256 @@
+//! LLMProvider: endpoint taken apart, models and prices read, credential found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use snapshot::{AuthStyle, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret, Simulated, SimulatedFault, Surface, Timeouts, Visibility};
+
+use super::{Compiler, shown};
+use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName};
+use crate::api::shared::{From, Namespaces};
+use crate::report::{Kind, Problem, Verdict};
+use crate::world::Name;
+
+/// A provider that can be served.
+#[derive(Debug, Clone)]
+pub(super) struct Built {
+    /// As the machine needs it; `Reach` depends on the gateway and is set there.
+    pub(super) provider: Provider,
+    pub(super) credential: Option<Secret<String>>,
+    pub(super) shared_with: Namespaces,
+    kind: ProviderType,
+    generation: Option<i64>,
+}
+
+impl Compiler<'_> {
+    pub(super) fn providers(&mut self) {
+        let world = self.world;
+        for (name, object) in &world.providers {
+            let last = self.previous.and_then(|previous| previous.providers.get(name));
+            let changed = last.filter(|last| last.kind != object.spec.kind).map(|_| Problem::Malformed {
+                path: "spec".to_owned(),
+                why: "type cannot be changed; make another LLMProvider".to_owned(),
+            });
+            let built = match changed {
+                Some(problem) => Err(Verdict::Refused(problem)),
+                None => self.build(name, object),
+            };
+            match built {
+                Ok(built) => {
+                    self.report(Kind::LLMProvider, name, object.metadata.generation, Verdict::Accepted);
+                    self.now.providers.insert(name.clone(), built);
+                }
+                Err(verdict) => {
+                    self.report(Kind::LLMProvider, name, object.metadata.generation, verdict);
+                    self.refused.insert((Kind::LLMProvider, name.clone()));
+                }
+            }
+        }
+        let refused: Vec<_> = self.refused.iter().filter(|(kind, _)| *kind == Kind::LLMProvider).map(|(_, name)| name.clone()).collect();
+        for name in refused {
+            if let Some(last) = self.previous.and_then(|previous| previous.providers.get(&name)) {
+                self.serves(Kind::LLMProvider, &name, last.generation);
+                self.now.providers.insert(name, last.clone());
+            }
+        }
+    }
+
+    fn build(&self, name: &Name, object: &LLMProvider) -> Result<Built, Verdict> {
+        let spec = &object.spec;
+        let id = ProviderId::new(&name.0, &name.1).map_err(|error| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why: error.to_string() }))?;
+        let (kind, surfaces) = self.kind(&name.0, spec)?;
+        let credential = match spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref()) {
+            Some(secret) => Some(self.secret(&name.0, &secret.name, &secret.key).map_err(Verdict::Pending)?),
+            None => None,
+        };
+        let models = spec.models.iter().map(model).collect::<Result<_, _>>().map_err(Verdict::Refused)?;
+        unique_names(&spec.models).map_err(Verdict::Refused)?;
+        let visibility = match spec.allowed_namespaces.from {
+            From::All => Visibility::All,
+            From::Same => Visibility::Namespaces(BTreeSet::from([name.0.clone()])),
+            From::Names => Visibility::Namespaces(spec.allowed_namespaces.names.iter().flatten().cloned().chain([name.0.clone()]).collect()),
+        };
+        let provider = Provider { id, kind, surfaces, models, visibility };
+        Ok(Built { provider, credential, shared_with: spec.allowed_namespaces.clone(), kind: spec.kind, generation: object.metadata.generation })
+    }
+
+    fn kind(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<(ProviderKind, BTreeSet<Surface>), Verdict> {
+        let openai = [Surface::ChatCompletions, Surface::Completions, Surface::Embeddings, Surface::Responses];
+        Ok(match spec.kind {
+            ProviderType::OpenAI => (ProviderKind::OpenAi(self.endpoint(namespace, spec, "https://api.openai.com/v1", Header::Bearer)?), openai.into()),
+            ProviderType::Anthropic => (ProviderKind::Anthropic(self.endpoint(namespace, spec, "https://api.anthropic.com/v1", Header::XAPIKey)?), [Surface::Messages].into()),
+            ProviderType::OpenAICompatible => {
+                let surfaces = spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
+                (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, "", Header::Bearer)?), surfaces)
+            }
+            ProviderType::Simulated => (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::ALL.into()),
+        })
+    }
+
+    fn endpoint(&self, namespace: &str, spec: &LLMProviderSpec, usual: &str, header: Header) -> Result<Endpoint, Verdict> {
+        let url = spec.endpoint.as_ref().map_or(usual, |endpoint| endpoint.url.as_str());
+        let (scheme, host, port, base_path) = apart(url).ok_or_else(|| {
+            Verdict::Refused(Problem::Malformed { path: "spec.endpoint.url".to_owned(), why: format!("{url} is no base URL; write it like https://llm.example.com/v1") })
+        })?;
+        let auth = match &spec.auth {
+            Some(auth) if auth.kind == AuthType::APIKey => match auth.header.unwrap_or(header) {
+                Header::Bearer => AuthStyle::Bearer,
+                Header::XAPIKey => AuthStyle::XApiKey,
+                Header::APIKey => AuthStyle::ApiKey,
+            },
+            _ => AuthStyle::None,
+        };
+        let ms = |number: i32| u32::try_from(number).unwrap_or(0);
+        let times = &spec.timeouts;
+        Ok(Endpoint {
+            scheme,
+            host,
+            port,
+            base_path,
+            auth,
+            reach: Reach::Public,
+            extra_ca_pem: self.extra_ca(namespace, spec).map_err(Verdict::Pending)?,
+            timeouts: Timeouts {
+                connect_ms: ms(times.connect_milliseconds),
+                first_byte_ms: ms(times.first_byte_milliseconds),
+                idle_ms: ms(times.idle_milliseconds),
+                total_ms: ms(times.total_milliseconds),
+            },
+        })
+    }
+
+    fn extra_ca(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<Option<String>, Problem> {
+        let Some(endpoint) = &spec.endpoint else { return Ok(None) };
+        if let Some(wanted) = &endpoint.ca_config_map_ref {
+            let entries = self.world.config_maps.get(&(namespace.to_owned(), wanted.name.clone()));
+            let found = entries.and_then(|entries| entries.get(&wanted.key));
+            return found.cloned().map(Some).ok_or_else(|| Problem::ConfigMapKeyMissing { config_map: wanted.name.clone(), key: wanted.key.clone() });
+        }
+        let Some(wanted) = &endpoint.ca_secret_ref else { return Ok(None) };
+        let missing = Problem::SecretKeyMissing { secret: wanted.name.clone(), key: wanted.key.clone() };
+        let entries = self.world.secrets.get(&(namespace.to_owned(), wanted.name.clone())).ok_or(Problem::SecretNotFound { secret: wanted.name.clone() })?;
+        let text = entries.get(&wanted.key).and_then(|value| String::from_utf8(value.expose().clone()).ok());
+        text.map(Some).ok_or(missing)
+    }
+
+    /// Warns of names that two providers share, for each namespace that has keys here.
+    pub(super) fn warn_of_ambiguity(&mut self, namespaces: &BTreeSet<String>) {
+        let mut warnings = BTreeSet::new();
+        for namespace in namespaces {
+            let mut first: BTreeMap<&ModelName, &Name> = BTreeMap::new();
+            for (name, built) in self.now.providers.iter().filter(|(name, built)| built.shared_with.admit(&name.0, namespace)) {
+                for model in built.provider.models.iter().flat_map(|model| std::iter::once(&model.name).chain(&model.aliases)) {
+                    if let Some(other) = first.insert(model, name).filter(|other| *other != name) {
+                        warnings.insert((name.clone(), model.as_str().to_owned(), shown(other)));
+                    }
+                }
+            }
+        }
+        for (name, model, other) in warnings {
+            self.warn(Kind::LLMProvider, &name, Problem::ModelAmbiguous { model, other });
+        }
+    }
+}
+
+fn surface(name: &SurfaceName) -> Surface {
+    match name {
+        SurfaceName::ChatCompletions => Surface::ChatCompletions,
+        SurfaceName::Completions => Surface::Completions,
+        SurfaceName::Embeddings => Surface::Embeddings,
+        SurfaceName::Responses => Surface::Responses,
+        SurfaceName::Messages => Surface::Messages,
+    }
+}
+
+fn model(model: &api::Model) -> Result<Model, Problem> {
+    let name = |text: &str| ModelName::new(text).map_err(|error| Problem::Malformed { path: "spec.models".to_owned(), why: error.to_string() });
+    Ok(Model {
+        name: name(&model.name)?,
+        aliases: model.aliases.iter().map(|alias| name(alias)).collect::<Result<_, _>>()?,
+        upstream_name: name(model.upstream_name.as_ref().unwrap_or(&model.name))?,
+        price: model.price.as_ref().map(price).transpose()?,
+    })
+}
+
+fn price(price: &api::Price) -> Result<Price, Problem> {
+    let money = |text: &String| NanoUsd::from_decimal(text).ok_or_else(|| Problem::Malformed { path: "spec.models[].price".to_owned(), why: format!("{text} is no amount of dollars") });
+    Ok(Price {
+        input: money(&price.input_per_million)?,
+        output: money(&price.output_per_million)?,
+        cached: price.cached_input_per_million.as_ref().map(money).transpose()?,
+        cache_write: price.cache_write_per_million.as_ref().map(money).transpose()?,
+    })
+}
+
+/// Within one provider each name and alias means one model.
+fn unique_names(models: &[api::Model]) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    for (place, model) in models.iter().enumerate() {
+        for name in std::iter::once(&model.name).chain(&model.aliases) {
+            if !seen.insert(name) {
+                return Err(Problem::Malformed { path: format!("spec.models[{place}]"), why: format!("the name {name} stands twice among names and aliases") });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn simulated(spec: &api::Simulated) -> Simulated {
+    let unsigned = |number: i32| u32::try_from(number).unwrap_or(0);
+    let percent = |fault: &api::Fault| u8::try_from(fault.percent).unwrap_or(100);
+    let faults = spec.faults.iter().map(|fault| match fault.kind {
+        FaultType::Status => SimulatedFault::Status {
+            status: fault.status.and_then(|status| u16::try_from(status).ok()).unwrap_or(500),
+            percent: percent(fault),
+            retry_after_seconds: fault.retry_after_seconds.map(unsigned),
+        },
+        FaultType::Drop => SimulatedFault::Drop { percent: percent(fault), after_tokens: fault.after_tokens.map_or(0, unsigned) },
+        FaultType::Hang => SimulatedFault::Hang { percent: percent(fault) },
+    });
+    Simulated {
+        seed: u64::try_from(spec.seed).unwrap_or(0),
+        latency_ms: unsigned(spec.latency_milliseconds),
+        token_interval_ms: unsigned(spec.token_interval_milliseconds),
+        answer_tokens: unsigned(spec.answer_tokens),
+        faults: faults.collect(),
+    }
+}
+
+/// Scheme, host, port and base path of a base URL.
+fn apart(url: &str) -> Option<(Scheme, String, u16, String)> {
+    let (scheme, rest, usual) = match url.split_once("://")? {
+        ("https", rest) => (Scheme::Https, rest, 443),
+        ("http", rest) => (Scheme::Http, rest, 80),
+        _ => return None,
+    };
+    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inner) => {
+            let (host, after) = inner.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, after.strip_prefix(':'))
+        }
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    let named = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:_".contains(&byte));
+    let path = path.trim_end_matches('/');
+    let clean = path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.split('/').any(|part| part == "..");
+    let port = port.map_or(Some(usual), |port| port.parse().ok().filter(|port| *port > 0))?;
+    let base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
+    (named && clean).then(|| (scheme, host.to_owned(), port, base_path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_taken_apart() {
+        let path = |text: &str| text.to_owned();
+        assert_eq!(apart("https://api.openai.com/v1"), Some((Scheme::Https, path("api.openai.com"), 443, path("/v1"))));
+        assert_eq!(apart("http://[::1]:8000"), Some((Scheme::Http, path("::1"), 8000, path(""))));
+        assert_eq!(apart("http://h:8000/a/b/"), Some((Scheme::Http, path("h"), 8000, path("/a/b"))));
+        for bad in ["ftp://h", "https://", "https://h:0/", "https://h:x", "https://a b/", "https://[zz]/", "https://h/../x", "h"] {
+            assert_eq!(apart(bad), None, "{bad}");
+        }
+    }
+}

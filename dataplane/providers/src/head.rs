@@ -1,0 +1,313 @@
+//! What the gateway acts on in a request's body, with where it stands: one strict pass, nothing built.
+
+use std::fmt;
+use std::ops::Range;
+
+use snapshot::Surface;
+
+use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong};
+
+/// The fields that the gateway acts on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// As the client wrote it, decoded.
+    pub model: String,
+    /// Whether a stream is asked for.
+    pub stream: bool,
+    /// Whether the client asked for the usage chunk of a stream (`stream_options.include_usage`).
+    pub include_usage: bool,
+    /// The largest answer that the client wants, in tokens.
+    pub max_tokens: Option<u64>,
+    /// Where the value of `model` stands, quotes included.
+    pub(crate) model_at: Range<usize>,
+    /// Where `stream_options` stand.
+    pub(crate) options: Options,
+}
+
+/// What a body says in `stream_options`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Options {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// `null`, here.
+    Null(Range<usize>),
+    /// An object without `include_usage`; its first byte stands here, and whether it is empty.
+    Without { open: usize, empty: bool },
+    /// `include_usage` with the value here.
+    With(Range<usize>),
+}
+
+/// Why a body is not what its door takes. `Display` is for the client: it names the place and the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadBody {
+    /// A byte that is no UTF-8.
+    NotUtf8 {
+        /// Its offset.
+        at: usize,
+    },
+    /// Not JSON.
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// JSON, but no object.
+    NotAnObject,
+    /// A field that must be there.
+    Missing {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A field of a wrong type.
+    WrongType {
+        /// Its name.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A field that the gateway acts on stands there twice.
+    Duplicate {
+        /// Its name.
+        field: &'static str,
+    },
+    /// Nested deeper than anybody needs.
+    TooDeep,
+    /// A reference to an object at the provider, which cannot be proven to be the caller's own.
+    ForeignId {
+        /// Its name.
+        field: &'static str,
+    },
+}
+
+impl fmt::Display for BadBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 { at } => write!(f, "the body is not UTF-8: byte {at} begins no character"),
+            Self::NotJson { line, column, what } => write!(f, "the body is not JSON: {what}, at line {line}, column {column}"),
+            Self::NotAnObject => f.write_str("the body is JSON but no object; it must begin with `{`"),
+            Self::Missing { field } => write!(f, "the body lacks `{field}`"),
+            Self::WrongType { field, expected } => write!(f, "`{field}` must be {expected}"),
+            Self::Duplicate { field } => write!(f, "`{field}` stands in the body twice; say it once"),
+            Self::TooDeep => f.write_str("the body is nested too deeply; 128 levels are taken"),
+            Self::ForeignId { field } => write!(
+                f,
+                "`{field}` refers to an object that is kept at the provider; this gateway does not pass such references on, because it cannot prove whose they are; send the content itself"
+            ),
+        }
+    }
+}
+
+enum Stop {
+    Wrong(Wrong),
+    Bad(BadBody),
+}
+
+impl From<Wrong> for Stop {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+impl Head {
+    /// Reads a body. All of it is checked, so that what is passed on is JSON.
+    ///
+    /// # Errors
+    /// See [`BadBody`].
+    pub fn read(surface: Surface, body: &[u8]) -> Result<Self, BadBody> {
+        if let Err(error) = std::str::from_utf8(body) {
+            return Err(BadBody::NotUtf8 { at: error.valid_up_to() });
+        }
+        let mut reader = Reader { surface, head: Self::default(), seen: 0 };
+        let mut scanner = Scanner::new(body);
+        let read = match scanner.kind() {
+            Ok(Kind::Object) => scanner.object(|scanner, key| reader.field(scanner, key)).and_then(|()| Ok(scanner.end()?)),
+            Ok(_) => scanner.skip().map_err(Stop::Wrong).and(Err(Stop::Bad(BadBody::NotAnObject))),
+            Err(wrong) => Err(Stop::Wrong(wrong)),
+        };
+        match read {
+            Ok(()) if reader.seen & Field::Model.bit() == 0 => Err(BadBody::Missing { field: "model" }),
+            Ok(()) => Ok(reader.head),
+            Err(Stop::Bad(bad)) => Err(bad),
+            Err(Stop::Wrong(Wrong { what: TOO_DEEP, .. })) => Err(BadBody::TooDeep),
+            Err(Stop::Wrong(wrong)) => Err(placed(body, wrong)),
+        }
+    }
+}
+
+/// Fields that are acted on, each with a bit of what was seen.
+#[derive(Clone, Copy)]
+enum Field {
+    Model,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
+}
+
+impl Field {
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Stream => "stream",
+            Self::StreamOptions => "stream_options",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+
+    fn of(key: &str) -> Option<Self> {
+        let all = [Self::Model, Self::Stream, Self::StreamOptions, Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
+        all.into_iter().find(|field| field.name() == key)
+    }
+}
+
+struct Reader {
+    surface: Surface,
+    head: Head,
+    seen: u8,
+}
+
+impl Reader {
+    fn field(&mut self, scanner: &mut Scanner<'_>, key: Text<'_>) -> Result<(), Stop> {
+        let key = key.decode();
+        let Some(field) = Field::of(&key) else {
+            if self.surface == Surface::Responses {
+                return foreign(scanner, &key);
+            }
+            scanner.skip()?;
+            return Ok(());
+        };
+        if self.seen & field.bit() != 0 {
+            return Err(Stop::Bad(BadBody::Duplicate { field: field.name() }));
+        }
+        self.seen |= field.bit();
+        match field {
+            Field::Model => self.model(scanner),
+            Field::Stream => match scanner.kind()? {
+                Kind::Bool => Ok(self.head.stream = scanner.bool()?),
+                Kind::Null => Ok(drop(scanner.skip()?)),
+                Kind::Object | Kind::Array | Kind::Text | Kind::Number => Err(wrong_type("stream", "true or false")),
+            },
+            Field::StreamOptions => self.options(scanner),
+            Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens => match scanner.kind()? {
+                Kind::Number => {
+                    self.head.max_tokens = Some(scanner.unsigned().map_err(|_| wrong_type(field.name(), "a whole number that is not negative"))?);
+                    Ok(())
+                }
+                Kind::Null => Ok(drop(scanner.skip()?)),
+                Kind::Object | Kind::Array | Kind::Text | Kind::Bool => Err(wrong_type(field.name(), "a whole number")),
+            },
+        }
+    }
+
+    fn model(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+        if scanner.kind()? != Kind::Text {
+            return Err(wrong_type("model", "a string"));
+        }
+        let text = scanner.text()?;
+        self.head.model_at = scanner.at() - text.raw.len()..scanner.at();
+        self.head.model = text.decode().into_owned();
+        if self.head.model.is_empty() || self.head.model.len() > 256 {
+            return Err(wrong_type("model", "the name of a model, of 1 to 256 bytes"));
+        }
+        Ok(())
+    }
+
+    fn options(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+        match scanner.kind()? {
+            Kind::Null => self.head.options = Options::Null(scanner.skip()?),
+            Kind::Object => {
+                let open = scanner.at();
+                let mut empty = true;
+                let mut found = None;
+                scanner.object(|inner, key| {
+                    empty = false;
+                    if !key.is("include_usage") {
+                        return Ok(drop(inner.skip()?));
+                    }
+                    if found.is_some() {
+                        return Err(Stop::Bad(BadBody::Duplicate { field: "stream_options.include_usage" }));
+                    }
+                    let value = match inner.kind()? {
+                        Kind::Bool => inner.clone().bool()?,
+                        Kind::Null => false,
+                        Kind::Object | Kind::Array | Kind::Text | Kind::Number => return Err(wrong_type("stream_options.include_usage", "true or false")),
+                    };
+                    found = Some((value, inner.skip()?));
+                    Ok(())
+                })?;
+                self.head.options = match found {
+                    None => Options::Without { open, empty },
+                    Some((value, range)) => {
+                        self.head.include_usage = value;
+                        Options::With(range)
+                    }
+                };
+            }
+            Kind::Array | Kind::Text | Kind::Number | Kind::Bool => return Err(wrong_type("stream_options", "an object")),
+        }
+        Ok(())
+    }
+}
+
+/// References of the Responses API to objects that are kept at the provider: refused, because ids are not sealed with
+/// their tenant, so that a caller could name another tenant's.
+fn foreign(scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
+    let field = match key {
+        "previous_response_id" => "previous_response_id",
+        "conversation" => "conversation",
+        "prompt" => "prompt",
+        "background" => "background",
+        "input" if scanner.kind()? == Kind::Array => return scanner.array(input_item),
+        _ => return Ok(drop(scanner.skip()?)),
+    };
+    let harmless = match scanner.kind()? {
+        Kind::Null => true,
+        Kind::Bool => !scanner.clone().bool()?,
+        Kind::Object | Kind::Array | Kind::Text | Kind::Number => false,
+    };
+    scanner.skip()?;
+    if harmless { Ok(()) } else { Err(Stop::Bad(BadBody::ForeignId { field })) }
+}
+
+fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+    if scanner.kind()? != Kind::Object {
+        return Ok(drop(scanner.skip()?));
+    }
+    let refused = |field| Err(Stop::Bad(BadBody::ForeignId { field }));
+    let mut content_free = true;
+    let mut has_id = false;
+    scanner.object(|inner, key| {
+        if key.is("type") && inner.kind()? == Kind::Text {
+            return if inner.text()?.is("item_reference") { refused("input[].type") } else { Ok(()) };
+        }
+        if key.is("file_id") && inner.kind()? != Kind::Null {
+            return refused("input[].file_id");
+        }
+        has_id |= key.is("id");
+        content_free &= key.is("id") || key.is("type");
+        if key.is("content") && inner.kind()? == Kind::Array { inner.array(input_item) } else { Ok(drop(inner.skip()?)) }
+    })?;
+    if has_id && content_free { refused("input[].id") } else { Ok(()) }
+}
+
+fn wrong_type(field: &'static str, expected: &'static str) -> Stop {
+    Stop::Bad(BadBody::WrongType { field, expected })
+}
+
+fn placed(body: &[u8], wrong: Wrong) -> BadBody {
+    let before = &body[..wrong.at.min(body.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    BadBody::NotJson { line, column, what: wrong.what }
+}

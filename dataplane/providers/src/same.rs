@@ -1,0 +1,387 @@
+//! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
+//! are read for usage, the model, the end and errors.
+
+use std::sync::LazyLock;
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem::Finder;
+use snapshot::{FailureClass, Surface};
+
+use crate::fault::Fault;
+use crate::head::{Head, Options};
+use crate::json::{Kind, Scanner, Wrong, write_text};
+use crate::passage::{Facts, Pushed, Whole, oversized};
+use crate::sse::{Event, Frames};
+use crate::usage::{self, AnthropicUsage};
+
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+
+/// A call that passes as it is.
+#[derive(Debug)]
+pub struct Same {
+    surface: Surface,
+    request: Vec<Bytes>,
+    /// The client did not ask for the usage of its stream, so the chunk that we asked for is taken out.
+    hide_usage: bool,
+}
+
+impl Same {
+    pub(crate) fn new(surface: Surface, head: &Head, body: &Bytes, upstream_model: &str) -> Self {
+        let streams_usage = matches!(surface, Surface::ChatCompletions | Surface::Completions);
+        let hide_usage = head.stream && streams_usage && !head.include_usage;
+        let mut splices: Vec<(std::ops::Range<usize>, Bytes)> = Vec::new();
+        if upstream_model != head.model {
+            let mut model = Vec::with_capacity(upstream_model.len() + 2);
+            write_text(&mut model, upstream_model);
+            splices.push((head.model_at.clone(), model.into()));
+        }
+        if hide_usage {
+            splices.push(ask_for_usage(head));
+            splices.sort_by_key(|(range, _)| range.start);
+        }
+        Self { surface, request: apply(body, &splices), hide_usage }
+    }
+
+    pub(crate) fn surface(&self) -> Surface {
+        self.surface
+    }
+
+    pub(crate) fn request(&self) -> &[Bytes] {
+        &self.request
+    }
+
+    pub(crate) fn read_whole(&self, body: Bytes) -> Result<Whole, Fault> {
+        let facts = read_object(self.surface, &body)?;
+        Ok(Whole { body, facts })
+    }
+
+    pub(crate) fn stream(&self) -> SameStream {
+        SameStream {
+            surface: self.surface,
+            hide_usage: self.hide_usage,
+            frames: Frames::default(),
+            facts: Facts::default(),
+            anthropic: AnthropicUsage::default(),
+            begun: false,
+            finished: false,
+            done: false,
+            stopped: false,
+        }
+    }
+}
+
+fn ask_for_usage(head: &Head) -> (std::ops::Range<usize>, Bytes) {
+    match &head.options {
+        Options::Absent => (head.model_at.end..head.model_at.end, Bytes::from_static(b",\"stream_options\":{\"include_usage\":true}")),
+        Options::Null(range) => (range.clone(), Bytes::from_static(b"{\"include_usage\":true}")),
+        Options::Without { open, empty: true } => (open + 1..open + 1, Bytes::from_static(b"\"include_usage\":true")),
+        Options::Without { open, empty: false } => (open + 1..open + 1, Bytes::from_static(b"\"include_usage\":true,")),
+        Options::With(range) => (range.clone(), Bytes::from_static(b"true")),
+    }
+}
+
+fn apply(body: &Bytes, splices: &[(std::ops::Range<usize>, Bytes)]) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
+    let mut from = 0;
+    for (range, bytes) in splices {
+        pieces.push(body.slice(from..range.start));
+        pieces.push(bytes.clone());
+        from = range.end;
+    }
+    pieces.push(body.slice(from..));
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+/// Reads a whole answer: it must be an object without an error.
+fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
+    let seen = Seen::read(body).map_err(|wrong| {
+        let page = body.trim_ascii_start().starts_with(b"<");
+        let what = if body.trim_ascii().is_empty() { "it is empty" } else if page { "it is a page of HTML" } else { wrong.what };
+        Fault::new(FailureClass::InvalidResponse, format!("the answer is not JSON: {what}"))
+    })?;
+    if let Some(error) = seen.error {
+        return Err(Fault::of_object(surface, &wrapped(&body[error])));
+    }
+    let usage = seen.usage.and_then(|range| {
+        let json = &body[range];
+        match surface {
+            Surface::Messages => {
+                let mut usage = AnthropicUsage::default();
+                usage.take(json);
+                usage.usage()
+            }
+            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => usage::of_openai(json),
+        }
+    });
+    Ok(Facts { usage, model: seen.model })
+}
+
+/// An error object as the readers of faults want it: under `error`.
+fn wrapped(error: &[u8]) -> Vec<u8> {
+    [b"{\"error\":", error, b"}"].concat()
+}
+
+/// What stands at the top of an answer or of an event's data.
+#[derive(Debug, Default)]
+struct Seen {
+    usage: Option<std::ops::Range<usize>>,
+    error: Option<std::ops::Range<usize>>,
+    /// The object that some events hold their news in: `message`, `response`.
+    inner: Option<std::ops::Range<usize>>,
+    kind: Option<String>,
+    model: Option<String>,
+    no_choices: bool,
+    finish: bool,
+}
+
+impl Seen {
+    fn read(json: &[u8]) -> Result<Self, Wrong> {
+        let mut seen = Self::default();
+        let mut scanner = Scanner::new(json);
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            if key.is("choices") && kind == Kind::Array {
+                return seen.choices(scanner);
+            }
+            if kind == Kind::Text && (key.is("model") || key.is("type")) {
+                let text = scanner.text()?.decode().into_owned();
+                *(if key.is("model") { &mut seen.model } else { &mut seen.kind }) = Some(text);
+                return Ok(());
+            }
+            let range = scanner.skip()?;
+            match kind {
+                Kind::Object if key.is("usage") => seen.usage = Some(range),
+                Kind::Object | Kind::Text if key.is("error") => seen.error = Some(range),
+                Kind::Object if key.is("message") || key.is("response") => seen.inner = Some(range),
+                Kind::Object | Kind::Array | Kind::Text | Kind::Number | Kind::Bool | Kind::Null => {}
+            }
+            Ok::<(), Wrong>(())
+        })?;
+        scanner.end()?;
+        Ok(seen)
+    }
+
+    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Wrong> {
+        self.no_choices = true;
+        scanner.array(|scanner| {
+            self.no_choices = false;
+            if scanner.kind()? != Kind::Object {
+                return scanner.skip().map(drop);
+            }
+            scanner.object(|scanner, key| {
+                let told = scanner.kind()? == Kind::Text && key.is("finish_reason");
+                self.finish |= told;
+                scanner.skip().map(drop)
+            })
+        })
+    }
+}
+
+/// Reads a stream while it passes.
+#[derive(Debug)]
+pub(crate) struct SameStream {
+    surface: Surface,
+    hide_usage: bool,
+    frames: Frames,
+    facts: Facts,
+    anthropic: AnthropicUsage,
+    begun: bool,
+    /// A reason to finish was told: an end, if none more formal comes.
+    finished: bool,
+    done: bool,
+    stopped: bool,
+}
+
+enum Verdict {
+    Pass,
+    Hide,
+    Fail(Fault),
+}
+
+impl SameStream {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Pushed {
+        if self.stopped {
+            return Pushed::default();
+        }
+        let mut passing = Passing::default();
+        self.frames.push(chunk);
+        while let Some(event) = self.frames.next_event() {
+            let verdict = match &event {
+                Ok(event) => self.look(event),
+                Err(_) => Verdict::Fail(oversized()),
+            };
+            match (verdict, event) {
+                (Verdict::Pass, Ok(event)) => passing.add(event.raw),
+                (Verdict::Fail(fault), _) => {
+                    self.stopped = true;
+                    return Pushed { bytes: passing.take(), fault: Some(fault) };
+                }
+                (Verdict::Pass | Verdict::Hide, _) => {}
+            }
+        }
+        Pushed { bytes: passing.take(), fault: None }
+    }
+
+    pub(crate) fn finish(&mut self) -> Pushed {
+        if self.stopped {
+            return Pushed::default();
+        }
+        self.stopped = true;
+        let mut passing = Passing::default();
+        if let Some(event) = self.frames.take_rest() {
+            match self.look(&event) {
+                Verdict::Fail(fault) => return Pushed { bytes: Bytes::new(), fault: Some(fault) },
+                // An event without its blank line was cut off, unless it is the last word.
+                Verdict::Pass if self.done || self.finished => {
+                    passing.add(event.raw);
+                    passing.add(Bytes::from_static(b"\n\n"));
+                }
+                Verdict::Pass | Verdict::Hide => {}
+            }
+        }
+        if !self.done && self.finished && matches!(self.surface, Surface::ChatCompletions | Surface::Completions) {
+            // Some servers never say it, and clients wait for it.
+            passing.add(Bytes::from_static(b"data: [DONE]\n\n"));
+            self.done = true;
+        }
+        let fault = (!self.done).then(|| Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event"));
+        Pushed { bytes: passing.take(), fault }
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn look(&mut self, event: &Event) -> Verdict {
+        let Some(data) = event.data() else {
+            // A leftover that is bare JSON with an error is how some servers shed load in mid-stream.
+            let bare = event.raw.trim_ascii();
+            return if bare.starts_with(b"{") && ERROR.find(bare).is_some() { Verdict::Fail(Fault::of_object(self.surface, bare)) } else { Verdict::Pass };
+        };
+        if data.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return Verdict::Pass;
+        }
+        match self.surface {
+            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => self.look_at_chunk(event, &data),
+            Surface::Responses | Surface::Messages => self.look_at_named(event, &data),
+        }
+    }
+
+    fn look_at_chunk(&mut self, event: &Event, data: &[u8]) -> Verdict {
+        let error = event.name() == Some(b"error") || ERROR.find(data).is_some();
+        let usage = USAGE.find(data).is_some_and(|at| !is_null(&data[at + 7..]));
+        let finish = FINISH.find(data).is_some_and(|at| !is_null(&data[at + 15..]));
+        if self.begun && !error && !usage && !finish {
+            return Verdict::Pass;
+        }
+        let Ok(seen) = Seen::read(data) else {
+            let message = "an event of the stream is not JSON";
+            return Verdict::Fail(Fault::new(FailureClass::InvalidResponse, message));
+        };
+        if event.name() == Some(b"error") || seen.error.is_some() {
+            let json = seen.error.map_or_else(|| data.to_vec(), |range| wrapped(&data[range]));
+            return Verdict::Fail(Fault::of_object(self.surface, &json));
+        }
+        self.begun = true;
+        self.finished |= seen.finish;
+        if self.facts.model.is_none() {
+            self.facts.model = seen.model.filter(|model| !model.is_empty());
+        }
+        let told = seen.usage.and_then(|range| usage::of_openai(&data[range]));
+        if told.is_some() {
+            self.facts.usage = told;
+            if self.hide_usage && seen.no_choices {
+                return Verdict::Hide;
+            }
+        }
+        Verdict::Pass
+    }
+
+    /// Dialects whose events have names: Anthropic's and the Responses API.
+    fn look_at_named(&mut self, event: &Event, data: &[u8]) -> Verdict {
+        let name = event.name().unwrap_or_default();
+        if self.begun && is_delta(name) {
+            return Verdict::Pass;
+        }
+        let Ok(seen) = Seen::read(data) else {
+            return Verdict::Fail(Fault::new(FailureClass::InvalidResponse, "an event of the stream is not JSON"));
+        };
+        let kind = seen.kind.as_deref().map_or(name, str::as_bytes);
+        if kind == b"error" || (seen.kind.is_none() && seen.error.is_some()) {
+            return Verdict::Fail(Fault::of_object(self.surface, data));
+        }
+        if kind == b"ping" {
+            return Verdict::Pass;
+        }
+        self.begun = true;
+        let inner = seen.inner.clone().map(|range| &data[range]);
+        let inside = inner.and_then(|inner| Seen::read(inner).ok().map(|seen| (inner, seen)));
+        if self.surface == Surface::Messages {
+            if let Some(range) = seen.usage {
+                self.anthropic.take(&data[range]);
+            }
+            if let Some((inner, Seen { usage: Some(range), .. })) = &inside {
+                self.anthropic.take(&inner[range.clone()]);
+            }
+            self.facts.usage = self.anthropic.usage();
+            self.done |= kind == b"message_stop";
+        } else {
+            if let Some((inner, Seen { usage: Some(range), .. })) = &inside {
+                self.facts.usage = usage::of_openai(&inner[range.clone()]).or(self.facts.usage);
+            }
+            self.done |= matches!(kind, b"response.completed" | b"response.incomplete" | b"response.failed" | b"response.cancelled");
+        }
+        if self.facts.model.is_none() {
+            self.facts.model = inside.and_then(|(_, seen)| seen.model);
+        }
+        Verdict::Pass
+    }
+}
+
+/// Whether `: null` follows a key.
+fn is_null(after: &[u8]) -> bool {
+    let value = after.trim_ascii_start().strip_prefix(b":");
+    value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
+}
+
+/// Events that say nothing of usage, end or errors, and are nearly all of a stream.
+fn is_delta(name: &[u8]) -> bool {
+    matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop") || (name.starts_with(b"response.") && name.ends_with(b".delta"))
+}
+
+/// Events on their way to the client. While they follow each other in one chunk they stay one slice of it.
+#[derive(Default)]
+struct Passing {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Passing {
+    fn add(&mut self, raw: Bytes) {
+        if self.first.is_empty() {
+            self.first = raw;
+        } else if self.rest.is_empty() {
+            self.rest.reserve(self.first.len() + raw.len());
+            self.rest.extend_from_slice(&self.first);
+            self.rest.extend_from_slice(&raw);
+        } else {
+            self.rest.extend_from_slice(&raw);
+        }
+    }
+
+    fn take(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}

@@ -1,0 +1,247 @@
+//! Anthropic's streams: events read as pieces, pieces written as events.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use snapshot::{Surface, Usage};
+
+use super::anthropic::{Block, StopDetails, stop, stop_reason, write_usage};
+use super::chat::{News, Piece, Stop};
+use super::not_an_answer;
+use crate::fault::Fault;
+use crate::json::write_text;
+use crate::usage::AnthropicUsage;
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    partial_json: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    stop_sequence: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    stop_details: Option<StopDetails<'a>>,
+}
+
+/// Reads events.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    begun: bool,
+    /// The block under way is one that the client can be told of.
+    told: bool,
+    usage: AnthropicUsage,
+    stop: Option<Stop>,
+    stop_text: Option<String>,
+}
+
+impl Reader {
+    pub(super) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
+        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
+        if let Some(usage) = event.usage {
+            self.usage.take(usage.get().as_bytes());
+        }
+        let mut done = false;
+        match &*event.kind {
+            "error" => return Err(Fault::of_object(Surface::Messages, data)),
+            "message_start" => self.begin(event.message, write),
+            "content_block_start" => self.open(event.content_block, write),
+            "content_block_delta" => self.delta(event.delta, write),
+            "content_block_stop" if self.told => write(Piece::PartEnd),
+            "message_delta" => {
+                if let Some(delta) = event.delta {
+                    self.stop = delta.stop_reason.as_deref().map(stop).or(self.stop);
+                    self.stop_text = delta.stop_sequence.map(Cow::into_owned).or(self.stop_text.take());
+                    if let Some(text) = delta.stop_details.and_then(|details| details.explanation) {
+                        write(Piece::Refusal(&text));
+                    }
+                }
+            }
+            "message_stop" => {
+                done = true;
+                write(Piece::End { stop: self.stop.unwrap_or(Stop::End), stop_text: self.stop_text.as_deref(), usage: self.usage.usage() });
+            }
+            // Pings, and whatever comes to be.
+            _ => {}
+        }
+        Ok(News { begun: self.begun, done })
+    }
+
+    /// A second beginning is that of a fallback inside the provider; the client has had the first already.
+    fn begin(&mut self, message: Option<Message<'_>>, write: &mut impl FnMut(Piece<'_>)) {
+        let Some(message) = message else { return };
+        if let Some(usage) = message.usage {
+            self.usage.take(usage.get().as_bytes());
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            write(Piece::Begin { id: message.id.as_deref().unwrap_or_default(), model: message.model.as_deref().unwrap_or_default(), usage: self.usage.usage() });
+        }
+    }
+
+    fn open(&mut self, block: Option<Block<'_>>, write: &mut impl FnMut(Piece<'_>)) {
+        let Some(block) = block else { return };
+        self.told = matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking");
+        match &*block.kind {
+            "tool_use" => write(Piece::Call { id: block.id.as_deref().unwrap_or_default(), name: block.name.as_deref().unwrap_or_default() }),
+            "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
+            // A block may begin with its first words.
+            "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),
+            _ => {}
+        }
+    }
+
+    fn delta(&mut self, delta: Option<Delta<'_>>, write: &mut impl FnMut(Piece<'_>)) {
+        let Some(delta) = delta.filter(|_| self.told) else { return };
+        let some = |text: &'_ Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if some(&delta.text) {
+            write(Piece::Text(delta.text.as_deref().unwrap_or_default()));
+        }
+        if some(&delta.thinking) {
+            write(Piece::Thinking(delta.thinking.as_deref().unwrap_or_default()));
+        }
+        if some(&delta.signature) {
+            write(Piece::Signature(delta.signature.as_deref().unwrap_or_default()));
+        }
+        if some(&delta.partial_json) {
+            write(Piece::Arguments(delta.partial_json.as_deref().unwrap_or_default()));
+        }
+    }
+}
+
+/// What kind of block is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Under {
+    Text,
+    Thinking,
+    Call,
+}
+
+/// Writes events for a client.
+#[derive(Debug, Default)]
+pub(super) struct ToAnthropic {
+    index: u32,
+    under: Option<Under>,
+}
+
+impl ToAnthropic {
+    pub(super) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
+        match piece {
+            Piece::Begin { id, model, usage } => {
+                out.extend_from_slice(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":");
+                write_text(out, id);
+                out.extend_from_slice(b",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
+                write_text(out, model);
+                out.extend_from_slice(b",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
+                write_usage(&usage.unwrap_or_default(), out);
+                out.extend_from_slice(b"}}\n\n");
+            }
+            Piece::Text(text) | Piece::Refusal(text) => {
+                self.enter(Under::Text, out, |out| out.extend_from_slice(b"{\"type\":\"text\",\"text\":\"\"}"));
+                self.delta(out, "text_delta", "text", text);
+            }
+            Piece::Thinking(text) => {
+                self.enter(Under::Thinking, out, |out| out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"));
+                self.delta(out, "thinking_delta", "thinking", text);
+            }
+            Piece::Signature(signature) => self.delta(out, "signature_delta", "signature", signature),
+            Piece::Redacted(data) => {
+                self.leave(out);
+                self.start(out, |out| {
+                    out.extend_from_slice(b"{\"type\":\"redacted_thinking\",\"data\":");
+                    write_text(out, data);
+                    out.push(b'}');
+                });
+                self.under = Some(Under::Thinking);
+                self.leave(out);
+            }
+            Piece::Call { id, name } => {
+                self.leave(out);
+                self.enter(Under::Call, out, |out| {
+                    out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
+                    write_text(out, id);
+                    out.extend_from_slice(b",\"name\":");
+                    write_text(out, name);
+                    out.extend_from_slice(b",\"input\":{}}");
+                });
+            }
+            Piece::Arguments(text) => self.delta(out, "input_json_delta", "partial_json", text),
+            Piece::PartEnd => self.leave(out),
+            Piece::End { stop, stop_text, usage } => {
+                self.leave(out);
+                end(*stop, *stop_text, usage.unwrap_or_default(), out);
+            }
+        }
+    }
+
+    /// Opens a block of the kind unless one is open.
+    fn enter(&mut self, under: Under, out: &mut Vec<u8>, block: impl FnOnce(&mut Vec<u8>)) {
+        if self.under != Some(under) {
+            self.leave(out);
+            self.start(out, block);
+            self.under = Some(under);
+        }
+    }
+
+    fn start(&self, out: &mut Vec<u8>, block: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(format!("event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":{},\"content_block\":", self.index).as_bytes());
+        block(out);
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    fn delta(&self, out: &mut Vec<u8>, kind: &str, field: &str, text: &str) {
+        out.extend_from_slice(format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{},\"delta\":{{\"type\":\"{kind}\",\"{field}\":", self.index).as_bytes());
+        write_text(out, text);
+        out.extend_from_slice(b"}}\n\n");
+    }
+
+    fn leave(&mut self, out: &mut Vec<u8>) {
+        if self.under.take().is_some() {
+            out.extend_from_slice(format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{}}}\n\n", self.index).as_bytes());
+            self.index += 1;
+        }
+    }
+}
+
+fn end(stop: Stop, stop_text: Option<&str>, usage: Usage, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":");
+    write_text(out, stop_reason(stop, stop_text));
+    out.extend_from_slice(b",\"stop_sequence\":");
+    match stop_text {
+        Some(text) => write_text(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"},\"usage\":");
+    write_usage(&usage, out);
+    out.extend_from_slice(b"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+}

@@ -1,0 +1,143 @@
+//! The conversation in the middle: what both dialects can say, borrowed from the bytes that were read.
+
+use std::borrow::Cow;
+
+use snapshot::Usage;
+
+use crate::passage::CannotSay;
+
+/// A request.
+#[derive(Debug, Default)]
+pub(super) struct Request<'a> {
+    /// Texts before the conversation, each with its cache mark.
+    pub(super) system: Vec<(Cow<'a, str>, Option<&'a [u8]>)>,
+    pub(super) turns: Vec<Turn<'a>>,
+    pub(super) tools: Vec<Tool<'a>>,
+    pub(super) choice: Option<Choice<'a>>,
+    pub(super) parallel: Option<bool>,
+    pub(super) max_tokens: Option<u64>,
+    /// Numbers as they were written.
+    pub(super) temperature: Option<&'a [u8]>,
+    pub(super) top_p: Option<&'a [u8]>,
+    pub(super) stop: Vec<Cow<'a, str>>,
+    pub(super) user: Option<Cow<'a, str>>,
+    /// A JSON schema that the answer must follow.
+    pub(super) schema: Option<&'a [u8]>,
+    pub(super) effort: Option<Cow<'a, str>>,
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    User,
+    Assistant,
+}
+
+/// All that one side says before the other speaks.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) role: Role,
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+/// A part of a turn or of an answer.
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    Text { text: Cow<'a, str>, cache: Option<&'a [u8]> },
+    Image(Image<'a>),
+    /// `input` is a JSON object, as it was written.
+    Call { id: Cow<'a, str>, name: Cow<'a, str>, input: Cow<'a, [u8]> },
+    Result { id: Cow<'a, str>, parts: Vec<Part<'a>>, is_error: bool },
+    Thinking { text: Cow<'a, str>, signature: Option<Cow<'a, str>> },
+    Redacted { data: Cow<'a, str> },
+}
+
+/// An image.
+#[derive(Debug)]
+pub(super) enum Image<'a> {
+    Url(Cow<'a, str>),
+    Base64 { media_type: Cow<'a, str>, data: Cow<'a, str> },
+}
+
+/// A tool that is offered.
+#[derive(Debug)]
+pub(super) struct Tool<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) description: Option<Cow<'a, str>>,
+    /// JSON schema, as it was written.
+    pub(super) schema: Option<&'a [u8]>,
+    pub(super) strict: Option<bool>,
+}
+
+/// Whether tools are called.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice<'a> {
+    Auto,
+    None,
+    Any,
+    Named(Cow<'a, str>),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) model: Cow<'a, str>,
+    pub(super) parts: Vec<Part<'a>>,
+    pub(super) refusal: Option<Cow<'a, str>>,
+    pub(super) stop: Stop,
+    pub(super) stop_text: Option<Cow<'a, str>>,
+    pub(super) usage: Option<Usage>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    End,
+    Length,
+    Calls,
+    Filtered,
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    Begin { id: &'a str, model: &'a str, usage: Option<Usage> },
+    Text(&'a str),
+    Thinking(&'a str),
+    Signature(&'a str),
+    Redacted(&'a str),
+    /// A tool call begins; pieces of arguments that follow are its own.
+    Call { id: &'a str, name: &'a str },
+    Arguments(&'a str),
+    /// The part under way is over.
+    PartEnd,
+    Refusal(&'a str),
+    End { stop: Stop, stop_text: Option<&'a str>, usage: Option<Usage> },
+}
+
+/// What an event came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct News {
+    pub(super) begun: bool,
+    pub(super) done: bool,
+}
+
+/// A refusal of one field.
+pub(super) fn cannot<T>(field: &str, why: &str) -> Result<T, CannotSay> {
+    Err(CannotSay::Field { field: field.to_owned(), why: why.to_owned() })
+}
+
+/// An id that both dialects take: letters, digits, `_` and `-`. The same id always gives the same.
+pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if id.is_empty() {
+        Cow::Borrowed("call_0")
+    } else if id.chars().all(safe) {
+        Cow::Borrowed(id)
+    } else {
+        Cow::Owned(id.chars().map(|c| if safe(c) { c } else { '_' }).collect())
+    }
+}

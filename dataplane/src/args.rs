@@ -1,0 +1,233 @@
+//! The only reader of flags and of the environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use snapshot::{GatewayId, Secret};
+
+use crate::http::tls::CertificateFiles;
+use crate::telemetry::log::Target;
+
+/// An AI gateway that serves OpenAI- and Anthropic-compatible traffic from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(name = "portolan-gateway", version)]
+struct Args {
+    /// Folder of manifests (YAML or JSON) to serve and to watch
+    #[arg(long, value_name = "DIR")]
+    manifests: PathBuf,
+    /// The LLMGateway to be, as NAMESPACE/NAME; needed only when the folder holds several
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    gateway: Option<String>,
+    /// Where clients connect
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where /healthz, /readyz, /metrics and /internal/config are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+    /// Cores to use; by default as many as the CPU quota gives
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    cores: Option<u16>,
+    /// Environment variable that manifests may name as ${NAME}; may be given several times
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
+    /// Certificate chain in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Certificates in PEM that are trusted at every provider besides the platform's
+    #[arg(long, value_name = "FILE")]
+    extra_ca: Option<PathBuf>,
+    /// Where receipts go: `-` (standard output), `stderr`, `off` or a file
+    #[arg(long, value_name = "TARGET", default_value = "-")]
+    access_log: String,
+    /// What the process tells of itself: error, warn, info, debug
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+    /// Write the addresses in use to this file, as JSON, once they are bound
+    #[arg(long, value_name = "FILE")]
+    print_ports: Option<PathBuf>,
+    /// Connections of clients at most
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    max_connections: usize,
+    /// Calls in flight at most
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_calls: u32,
+    /// Bytes of request bodies kept at most; by default a quarter of the memory limit
+    #[arg(long, value_name = "BYTES")]
+    body_memory: Option<u64>,
+    /// Seconds for the head of a request, and for the next request on an idle connection
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    header_timeout_seconds: u64,
+    /// Seconds to wait for the next piece of a request's body
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    body_idle_timeout_seconds: u64,
+}
+
+/// Flags and environment, understood.
+#[derive(Debug)]
+pub struct Settings {
+    /// The folder of manifests.
+    pub manifests: PathBuf,
+    /// Which gateway to be.
+    pub gateway: Option<GatewayId>,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where the admin port is.
+    pub admin: SocketAddr,
+    /// Cores to use.
+    pub cores: u16,
+    /// Values that manifests may name.
+    pub env: BTreeMap<String, Secret<String>>,
+    /// The gateway's own certificate.
+    pub tls: Option<CertificateFiles>,
+    /// Trusted besides the platform's roots, PEM.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// Where receipts go.
+    pub access_log: Target,
+    /// Level of the process's own log.
+    pub log_level: String,
+    /// Where to write the addresses in use.
+    pub print_ports: Option<PathBuf>,
+    /// Connections at most.
+    pub connections_max: usize,
+    /// Calls in flight at most.
+    pub calls_max: u32,
+    /// Bytes of bodies at most.
+    pub body_memory_bytes: u64,
+    /// For the head of a request.
+    pub header_timeout: Duration,
+    /// For the next piece of a body.
+    pub body_idle_timeout: Duration,
+}
+
+/// Why the flags cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgsError {
+    /// clap's own words, `--help` and `--version` among them.
+    #[error(transparent)]
+    Flags(#[from] clap::Error),
+    /// `--gateway`.
+    #[error("--gateway: {0}")]
+    Gateway(snapshot::IdError),
+    /// `--env`.
+    #[error("--env {name}: the environment has no such variable; set it, or leave the flag out")]
+    Unset {
+        /// Which.
+        name: String,
+    },
+    /// `--extra-ca`.
+    #[error("--extra-ca {path}: {source}")]
+    ExtraCa {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Settings {
+    /// Reads the command line and what it allows of the environment.
+    ///
+    /// # Errors
+    /// See [`ArgsError`].
+    pub fn read() -> Result<Self, ArgsError> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+        Self::parse(std::env::args_os(), |name| std::env::var(name).ok())
+    }
+
+    fn parse(line: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ArgsError> {
+        let args = Args::try_parse_from(line)?;
+        let gateway = args.gateway.map(GatewayId::try_from).transpose().map_err(ArgsError::Gateway)?;
+        let named = args.env.into_iter().map(|name| match env(&name) {
+            Some(value) => Ok((name, Secret::new(value))),
+            None => Err(ArgsError::Unset { name }),
+        });
+        let extra_ca = args.extra_ca.map(|path| std::fs::read(&path).map_err(|source| ArgsError::ExtraCa { path, source }));
+        Ok(Self {
+            manifests: args.manifests,
+            gateway,
+            listen: args.listen,
+            admin: args.admin,
+            cores: args.cores.unwrap_or_else(cpu_quota),
+            env: named.collect::<Result<_, _>>()?,
+            tls: args.tls_cert.zip(args.tls_key).map(|(certificate, key)| CertificateFiles { certificate, key }),
+            extra_ca_pem: extra_ca.transpose()?,
+            access_log: match args.access_log.as_str() {
+                "-" => Target::Stdout,
+                "stderr" => Target::Stderr,
+                "off" => Target::Off,
+                path => Target::File(path.into()),
+            },
+            log_level: args.log_level,
+            print_ports: args.print_ports,
+            connections_max: args.max_connections,
+            calls_max: args.max_calls,
+            body_memory_bytes: args.body_memory.unwrap_or_else(|| memory_limit() / 4),
+            header_timeout: Duration::from_secs(args.header_timeout_seconds),
+            body_idle_timeout: Duration::from_secs(args.body_idle_timeout_seconds),
+        })
+    }
+}
+
+/// The CPU quota of the control group, rounded up, or what the machine offers.
+fn cpu_quota() -> u16 {
+    let offered = std::thread::available_parallelism().map_or(1, usize::from);
+    let quota = std::fs::read_to_string("/sys/fs/cgroup/cpu.max").ok().and_then(|text| quota_of(&text));
+    u16::try_from(quota.map_or(offered, |quota| quota.min(offered))).unwrap_or(1).max(1)
+}
+
+/// `max 100000` or `150000 100000`.
+fn quota_of(text: &str) -> Option<usize> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    Some(quota.parse::<usize>().ok()?.div_ceil(period.parse::<usize>().ok().filter(|period| *period > 0)?))
+}
+
+/// The memory limit of the control group, or the machine's memory; at least 64 MiB.
+fn memory_limit() -> u64 {
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let machine = || {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()?.checked_mul(1024)
+    };
+    limit.or_else(machine).unwrap_or(1 << 30).max(64 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Settings, ArgsError> {
+        let words = std::iter::once("portolan-gateway").chain(line.split_whitespace()).map(OsString::from);
+        Settings::parse(words, |name| (name == "OPENAI_API_KEY").then(|| "sk-x".to_owned()))
+    }
+
+    #[test]
+    fn a_named_variable_is_read_and_a_missing_one_is_an_error_that_names_it() {
+        let settings = parse("--manifests d --env OPENAI_API_KEY").expect("settings");
+        assert_eq!(settings.env.keys().collect::<Vec<_>>(), ["OPENAI_API_KEY"]);
+        assert!(!format!("{settings:?}").contains("sk-x"), "a value is never printed");
+        let error = parse("--manifests d --env OTHER").expect_err("no such variable").to_string();
+        assert!(error.contains("OTHER"), "{error}");
+    }
+
+    #[test]
+    fn each_wrong_flag_is_refused() {
+        for line in ["", "--manifests d --cores 0", "--manifests d --listen nowhere", "--manifests d --tls-cert c", "--manifests d --gateway A/b", "--manifests d --extra-ca /no/such/file"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_rounded_up() {
+        assert_eq!(quota_of("150000 100000\n"), Some(2));
+        assert_eq!(quota_of("max 100000"), None);
+        assert_eq!(quota_of("100000 0"), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! The nouns that rooms hand to each other. Data only: whoever decides something sits in a room.
+
+mod answer;
+mod call;
+mod grant;
+mod outcome;
+mod plan;
+mod refusal;
+
+pub use answer::{Answer, Broken, Source, Streaming};
+pub use call::{Call, CallId, ClientRequestId};
+pub use grant::Grant;
+pub use outcome::{Ending, Outcome};
+pub use plan::{Attempt, Plan};
+pub use refusal::Refusal;

@@ -1,0 +1,42 @@
+//! What a provider gave back, past the commit point: from here on there is no other target.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http_body::Body;
+use providers::fault::Fault;
+use providers::passage::{StreamReader, Whole};
+use snapshot::FailureClass;
+
+/// The rest of an answer. Dropping it cancels the call at the provider.
+pub type Source = Pin<Box<dyn Body<Data = Bytes, Error = Broken> + Send>>;
+
+/// Why the rest of an answer did not come.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub struct Broken {
+    /// Its class.
+    pub class: FailureClass,
+    /// For our log: what happened, without content.
+    pub detail: String,
+}
+
+/// An accepted answer.
+pub enum Answer {
+    /// All of it is here, in the client's dialect.
+    Whole(Whole),
+    /// Its first event is here; the rest comes.
+    Stream(Box<Streaming>),
+}
+
+/// A stream that has begun.
+pub struct Streaming {
+    /// Bytes for the client that the first events gave.
+    pub first: Bytes,
+    /// A fault that followed the first events at once.
+    pub fault: Option<Fault>,
+    /// Reads the rest.
+    pub reader: StreamReader,
+    /// The rest.
+    pub source: Source,
+}

@@ -1,0 +1,41 @@
+//! What the caller may do.
+
+use std::sync::Arc;
+
+use snapshot::{Operation, ProviderId};
+
+use crate::live::LiveKey;
+
+/// A known, valid key. Whoever holds one was let in.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The key with its allow-lists.
+    pub key: Arc<LiveKey>,
+}
+
+impl Grant {
+    /// The tenant.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.key.key.id.namespace()
+    }
+
+    /// Whether it may use the operation.
+    #[must_use]
+    pub fn allows_operation(&self, operation: Operation) -> bool {
+        self.key.key.allow.operations.as_ref().is_none_or(|allowed| allowed.contains(&operation))
+    }
+
+    /// Whether it may use the provider.
+    #[must_use]
+    pub fn allows_provider(&self, provider: &ProviderId) -> bool {
+        self.key.key.allow.providers.as_ref().is_none_or(|allowed| allowed.contains(provider))
+    }
+
+    /// Whether one of these names of a model (as written, as declared) fits its list.
+    #[must_use]
+    pub fn allows_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        let Some(allowed) = &self.key.key.allow.models else { return true };
+        names.into_iter().any(|name| allowed.iter().any(|glob| glob.matches(name)))
+    }
+}

@@ -1,0 +1,30 @@
+//! Where a call goes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use snapshot::FailureClass;
+
+use crate::live::LiveProvider;
+
+/// Ordered targets, at least one, and when to go on to the next.
+#[derive(Debug)]
+pub struct Plan {
+    /// Tried in this order.
+    pub attempts: Vec<Attempt>,
+    /// Failures after which the next is tried; empty: only the first is.
+    pub fallback_on: Arc<BTreeSet<FailureClass>>,
+    /// The rule that decided, for the receipt; absent without a policy.
+    pub rule: Option<Arc<str>>,
+}
+
+/// One try at one target.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Whom to ask.
+    pub provider: Arc<LiveProvider>,
+    /// What the provider calls the model.
+    pub model: Arc<str>,
+    /// The declared model's place in the provider, when it is declared.
+    pub declared: Option<usize>,
+}

@@ -1,0 +1,110 @@
+//! The gateway says no, and why: one closed enum. `http/refusal.rs` gives each its status, type and words.
+
+use std::time::Duration;
+
+use providers::fault::Fault;
+use providers::head::BadBody;
+use snapshot::{Operation, Surface};
+
+/// Why a call gets no answer from a model. Holds what the client may read, nothing internal.
+#[derive(Debug)]
+pub enum Refusal {
+    /// No such path.
+    UnknownPath {
+        /// As asked, bounded.
+        path: String,
+    },
+    /// The path exists, for another method.
+    MethodNotAllowed {
+        /// What it takes.
+        allowed: &'static str,
+    },
+    /// Neither `Authorization: Bearer` nor `x-api-key`.
+    KeyMissing,
+    /// Looks like one of our keys and its checksum is wrong.
+    KeyMistyped,
+    /// No such key.
+    KeyUnknown,
+    /// Past its expiry.
+    KeyExpired,
+    /// Suspended by its owner.
+    KeySuspended,
+    /// The key may not do this.
+    OperationNotAllowed {
+        /// What was tried.
+        operation: Operation,
+    },
+    /// The key may not use this model.
+    ModelNotAllowed {
+        /// As asked.
+        model: String,
+    },
+    /// No provider that the key may use has it.
+    ModelUnknown {
+        /// As asked.
+        model: String,
+        /// Names that come near, best first.
+        near: Vec<String>,
+    },
+    /// Two providers declare it.
+    ModelAmbiguous {
+        /// As asked.
+        model: String,
+        /// How to name each: `provider/model`.
+        candidates: Vec<String>,
+    },
+    /// The key has as many calls in flight as it may.
+    TooManyInFlight {
+        /// How many that is.
+        limit: u32,
+    },
+    /// The request's body is larger than the gateway takes.
+    BodyTooLarge {
+        /// Bytes that it takes.
+        limit: u64,
+    },
+    /// The body came too slowly.
+    BodyTimeout,
+    /// The body broke off.
+    BodyIncomplete,
+    /// The body is not what the door takes.
+    BadBody(BadBody),
+    /// The body is compressed or of another type than JSON.
+    ContentType {
+        /// As sent, bounded.
+        found: String,
+    },
+    /// The target cannot take what the call says.
+    CannotSay {
+        /// The model as asked.
+        model: String,
+        /// By which door.
+        surface: Surface,
+        /// What and why, and the field at fault.
+        why: String,
+        /// The field at fault.
+        field: Option<String>,
+    },
+    /// The process is full.
+    Overloaded {
+        /// Of what: `connections`, `calls` or `body_bytes`.
+        what: &'static str,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Configuration has not arrived yet.
+    NotReady,
+    /// Every attempt failed; the last one like this.
+    Upstream {
+        /// Name of the provider that failed last.
+        provider: String,
+        /// What it said, or what befell.
+        fault: Fault,
+        /// The provider's status, when there was an answer.
+        status: Option<u16>,
+        /// When the provider wants us back.
+        retry_after: Option<Duration>,
+        /// The provider's own error body, when client and provider speak one dialect and the fault is the request's.
+        verbatim: Option<bytes::Bytes>,
+    },
+}

@@ -1,0 +1,15 @@
+//! The door for clients: sockets, HTTP/1.1 and HTTP/2, TLS; bytes become calls and replies become bytes.
+//!
+//! Invariant: only `refusal.rs` chooses a status of an error.
+
+mod body;
+mod cors;
+mod intake;
+pub mod listener;
+mod models;
+mod path;
+pub mod refusal;
+mod respond;
+pub mod tls;
+
+pub use respond::{Door, handle};

@@ -1,0 +1,130 @@
+//! Reading a request's body within bounds of size, time and the process's memory.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::exchange::Refusal;
+use crate::limits::{BodyPermit, Hold};
+use crate::serve::Intake;
+
+/// A body that is sent for longer than this is not sent in good faith.
+const BODY_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// What is read of a body that nobody wants, so that the client gets to read its refusal.
+const DISCARDED_BYTES_MAX: u64 = 128 << 20;
+
+/// For so long.
+const DISCARDED_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The longest wait for the next piece, in a process where it is configured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimits {
+    pub(super) idle: Duration,
+}
+
+/// A body not yet read. Dropped unread, it is discarded in the background, within bounds.
+pub(super) struct Unread {
+    incoming: Option<Incoming>,
+    limits: BodyLimits,
+    content: Result<(), Refusal>,
+}
+
+impl Unread {
+    pub(super) fn new(incoming: Incoming, headers: &HeaderMap, limits: BodyLimits) -> Self {
+        Self { incoming: Some(incoming), limits, content: check_content(headers) }
+    }
+}
+
+impl Intake for Unread {
+    async fn read(mut self, hold: &Hold, bytes_max: u64) -> Result<(Bytes, BodyPermit), Refusal> {
+        std::mem::replace(&mut self.content, Ok(()))?;
+        let idle = self.limits.idle;
+        let Some(incoming) = &mut self.incoming else { return Err(Refusal::BodyIncomplete) };
+        let announced = incoming.size_hint().exact();
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Refusal::BodyTooLarge { limit: bytes_max });
+        }
+        let permit = hold.body(announced.unwrap_or(0))?;
+        let reading = collect(incoming, permit, bytes_max, idle);
+        let read = timeout(BODY_TIME_MAX, reading).await.unwrap_or(Err(Refusal::BodyTimeout));
+        if read.is_ok() {
+            self.incoming = None;
+        }
+        read
+    }
+}
+
+async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64, idle: Duration) -> Result<(Bytes, BodyPermit), Refusal> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let frame = timeout(idle, incoming.frame()).await.map_err(|_| Refusal::BodyTimeout)?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else { continue };
+        let so_far = (first.len() + rest.len() + data.len()) as u64;
+        if so_far > bytes_max {
+            return Err(Refusal::BodyTooLarge { limit: bytes_max });
+        }
+        if so_far > permit.bytes() {
+            permit.grow(so_far - permit.bytes())?;
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            // The announced length is covered by the permit, so that it may be reserved at once.
+            let room = usize::try_from(permit.bytes()).unwrap_or(0).max(so_far as usize);
+            rest.reserve(room);
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok((if rest.is_empty() { first } else { rest.freeze() }, permit))
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take()
+            && !incoming.is_end_stream()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            tokio::spawn(timeout(DISCARDED_TIME_MAX, discard(incoming)));
+        }
+    }
+}
+
+async fn discard(mut incoming: Incoming) {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = incoming.frame().await {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if bytes > DISCARDED_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let found = |value: &HeaderValue| Refusal::ContentType { found: value.to_str().unwrap_or("?").chars().take(64).collect() };
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(found(encoding));
+    }
+    match headers.get(CONTENT_TYPE) {
+        Some(kind) if !is_json(kind.as_bytes()) => Err(found(kind)),
+        _ => Ok(()),
+    }
+}
+
+fn is_json(kind: &[u8]) -> bool {
+    let essence = kind.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/json") || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case(b"+json")
+}

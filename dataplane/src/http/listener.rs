@@ -1,0 +1,161 @@
+//! Sockets: one listener for each core on the same port, so that the kernel spreads connections over cores.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::respond::{Door, handle};
+
+/// How far the process is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leaving {
+    /// Not at all.
+    No,
+    /// Still accepting; answers ask their clients to go elsewhere.
+    Announced,
+    /// No longer accepting; calls in flight go on.
+    Closing,
+    /// What is still in flight is cut off.
+    Now,
+}
+
+/// Bounds of connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// For the head of a request, and for the next request on an idle connection.
+    pub header_time: Duration,
+    /// Connections of the process.
+    pub connections_max: usize,
+}
+
+/// Largest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Header fields of a request.
+const HEADERS_MAX: usize = 128;
+
+/// Streams that one HTTP/2 connection may have open at once.
+const STREAMS_MAX: u32 = 256;
+
+/// A listening socket that shares its port with the other cores'.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the process is closing.
+pub async fn accept(listener: TcpListener, door: Arc<Door>, tls: Option<Arc<ServerConfig>>, bounds: Bounds, connections: Arc<AtomicUsize>, leaving: watch::Receiver<Leaving>) {
+    let mut closing = leaving.clone();
+    let mut open = tokio::task::JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = closing.wait_for(|leaving| *leaving >= Leaving::Closing) => break,
+            Some(_) = open.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors: give connections a moment to end rather than spin.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let place = Place::take(&connections, bounds.connections_max);
+        let serving = serve(stream, door.clone(), tls.clone(), bounds, place, leaving.clone());
+        open.spawn(serving);
+    }
+    drop(listener);
+    let mut now = leaving;
+    tokio::select! {
+        () = async { while open.join_next().await.is_some() {} } => {}
+        _ = now.wait_for(|leaving| *leaving >= Leaving::Now) => open.shutdown().await,
+    }
+}
+
+/// A place among the process's connections; `full` when there was none.
+struct Place {
+    connections: Arc<AtomicUsize>,
+    full: bool,
+}
+
+impl Place {
+    fn take(connections: &Arc<AtomicUsize>, connections_max: usize) -> Self {
+        let full = connections.fetch_add(1, Relaxed) >= connections_max;
+        Self { connections: connections.clone(), full }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn serve(stream: TcpStream, door: Arc<Door>, tls: Option<Arc<ServerConfig>>, bounds: Bounds, place: Place, leaving: watch::Receiver<Leaving>) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    if place.full {
+        return turn_away(stream).await;
+    }
+    match tls {
+        None => converse(stream, door, bounds, leaving).await,
+        Some(config) => {
+            let accepting = tokio_rustls::TlsAcceptor::from(config).accept(stream);
+            if let Ok(Ok(stream)) = tokio::time::timeout(bounds.header_time, accepting).await {
+                converse(stream, door, bounds, leaving).await;
+            }
+        }
+    }
+}
+
+/// Speaks HTTP on a byte stream, whatever carries it, until either side ends it.
+pub async fn converse<S>(stream: S, door: Arc<Door>, bounds: Bounds, mut leaving: watch::Receiver<Leaving>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.header_time).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let connection = builder.serve_connection(TokioIo::new(stream), service_fn(move |request| handle(door.clone(), request)));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = leaving.wait_for(|leaving| *leaving >= Leaving::Closing) => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
+}
+
+/// Says 503 on a connection that there is no place for, without reading it.
+async fn turn_away(mut stream: TcpStream) {
+    const BODY: &str = r#"{"error":{"message":"this gateway is full (connections); try again shortly","type":"server_error","param":null,"code":"overloaded"}}"#;
+    let reply = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+    let telling = async {
+        stream.write_all(reply.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    drop(tokio::time::timeout(Duration::from_secs(1), telling).await);
+}

@@ -1,0 +1,195 @@
+//! A refusal as the client is told: its status, its stable code, its type in both dialects and words that name the way
+//! out. The only file that chooses the status of an error.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use providers::fault::{ClientError, Fault};
+use providers::head::BadBody;
+use snapshot::{Dialect, FailureClass, Surface};
+
+use crate::exchange::{Ending, Refusal};
+
+/// What goes over the wire.
+pub struct Told {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable code.
+    pub code: &'static str,
+    /// The body, in the client's dialect.
+    pub body: Bytes,
+    /// When to come back.
+    pub retry_after: Option<Duration>,
+    /// For the books.
+    pub ending: Ending,
+}
+
+/// The two names of an error's type.
+#[derive(Clone, Copy)]
+struct Kind {
+    openai: &'static str,
+    anthropic: &'static str,
+}
+
+const INVALID: Kind = Kind { openai: "invalid_request_error", anthropic: "invalid_request_error" };
+const AUTH: Kind = Kind { openai: "authentication_error", anthropic: "authentication_error" };
+const DENIED: Kind = Kind { openai: "permission_error", anthropic: "permission_error" };
+const MISSING: Kind = Kind { openai: "invalid_request_error", anthropic: "not_found_error" };
+const LARGE: Kind = Kind { openai: "invalid_request_error", anthropic: "request_too_large" };
+const RATE: Kind = Kind { openai: "rate_limit_error", anthropic: "rate_limit_error" };
+const FULL: Kind = Kind { openai: "server_error", anthropic: "overloaded_error" };
+const SERVER: Kind = Kind { openai: "server_error", anthropic: "api_error" };
+const LATE: Kind = Kind { openai: "timeout_error", anthropic: "timeout_error" };
+
+/// Says a refusal in a dialect.
+#[must_use]
+pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
+    let (status, kind, code) = verdict(&refusal);
+    let ending = match &refusal {
+        Refusal::Upstream { fault, .. } => Ending::Failed(fault.class),
+        _ => Ending::Refused(code),
+    };
+    let retry_after = retry_after(&refusal);
+    if let Refusal::Upstream { verbatim: Some(body), .. } = refusal {
+        return Told { status, code, body, retry_after, ending };
+    }
+    let (message, param) = words(refusal);
+    let error = ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: param.as_deref(), request_id: call_id };
+    Told { status, code, body: error.body(dialect), retry_after, ending }
+}
+
+/// Says a fault that came after the first byte, as the last event of a stream.
+#[must_use]
+pub fn tell_in_stream(fault: &Fault, surface: Surface, call_id: &str) -> Bytes {
+    let (_, kind, code) = of_class(fault.class, None);
+    let message = upstream_words("the provider", fault);
+    let error = ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: None, request_id: call_id };
+    error.event(surface)
+}
+
+fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
+    match refusal {
+        Refusal::UnknownPath { .. } => (StatusCode::NOT_FOUND, MISSING, "unknown_path"),
+        Refusal::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
+        Refusal::KeyMissing => (StatusCode::UNAUTHORIZED, AUTH, "missing_api_key"),
+        Refusal::KeyMistyped => (StatusCode::UNAUTHORIZED, AUTH, "mistyped_api_key"),
+        Refusal::KeyUnknown => (StatusCode::UNAUTHORIZED, AUTH, "invalid_api_key"),
+        Refusal::KeyExpired => (StatusCode::UNAUTHORIZED, AUTH, "expired_api_key"),
+        Refusal::KeySuspended => (StatusCode::UNAUTHORIZED, AUTH, "suspended_api_key"),
+        Refusal::OperationNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "operation_not_allowed"),
+        Refusal::ModelNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "model_not_allowed"),
+        Refusal::ModelUnknown { .. } => (StatusCode::NOT_FOUND, MISSING, "model_not_found"),
+        Refusal::ModelAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
+        Refusal::TooManyInFlight { .. } => (StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_in_flight"),
+        Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, LARGE, "body_too_large"),
+        Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, LATE, "body_timeout"),
+        Refusal::BodyIncomplete => (StatusCode::BAD_REQUEST, INVALID, "body_incomplete"),
+        Refusal::BadBody(bad) => (StatusCode::BAD_REQUEST, INVALID, bad_body_code(bad)),
+        Refusal::ContentType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, "unsupported_content_type"),
+        Refusal::CannotSay { .. } => (StatusCode::BAD_REQUEST, INVALID, "unsupported_by_provider"),
+        Refusal::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, FULL, "overloaded"),
+        Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, FULL, "not_ready"),
+        Refusal::Upstream { fault, status, .. } => of_class(fault.class, *status),
+    }
+}
+
+fn of_class(class: FailureClass, status: Option<u16>) -> (StatusCode, Kind, &'static str) {
+    match class {
+        FailureClass::RateLimited => (StatusCode::TOO_MANY_REQUESTS, RATE, "upstream_rate_limited"),
+        FailureClass::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, FULL, "upstream_overloaded"),
+        FailureClass::QuotaExceeded => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "upstream_quota_exceeded"),
+        FailureClass::AuthFailed => (StatusCode::BAD_GATEWAY, SERVER, "upstream_auth_failed"),
+        FailureClass::BadRequest => (callers_status(status), INVALID, "upstream_bad_request"),
+        FailureClass::ContextLengthExceeded => (callers_status(status), INVALID, "context_length_exceeded"),
+        FailureClass::ContentFiltered => (callers_status(status), INVALID, "content_filter"),
+        FailureClass::NotFound => (StatusCode::NOT_FOUND, MISSING, "upstream_not_found"),
+        FailureClass::ConnectError => (StatusCode::BAD_GATEWAY, SERVER, "upstream_unreachable"),
+        FailureClass::Timeout => (StatusCode::GATEWAY_TIMEOUT, LATE, "upstream_timeout"),
+        FailureClass::ServerError => (StatusCode::BAD_GATEWAY, SERVER, "upstream_error"),
+        FailureClass::InvalidResponse => (StatusCode::BAD_GATEWAY, SERVER, "upstream_invalid_response"),
+        FailureClass::StreamBroken => (StatusCode::BAD_GATEWAY, SERVER, "upstream_stream_broken"),
+    }
+}
+
+/// The provider's own status when it blames the request, else 400.
+fn callers_status(status: Option<u16>) -> StatusCode {
+    match status {
+        Some(status @ (400 | 413 | 422)) => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn bad_body_code(bad: &BadBody) -> &'static str {
+    match bad {
+        BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::TooDeep => "invalid_json",
+        BadBody::NotAnObject | BadBody::Missing { .. } | BadBody::WrongType { .. } | BadBody::Duplicate { .. } => "invalid_body",
+        BadBody::ForeignId { .. } => "unsupported_reference",
+    }
+}
+
+fn retry_after(refusal: &Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Overloaded { retry_after, .. } => Some(*retry_after),
+        Refusal::Upstream { retry_after, .. } => *retry_after,
+        Refusal::TooManyInFlight { .. } | Refusal::NotReady => Some(Duration::from_secs(1)),
+        _ => None,
+    }
+}
+
+/// What the client reads, and the field at fault.
+fn words(refusal: Refusal) -> (String, Option<String>) {
+    let model = || Some("model".to_owned());
+    match refusal {
+        Refusal::UnknownPath { path } => (format!("there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses or /v1/messages, and GET /v1/models lists the models"), None),
+        Refusal::MethodNotAllowed { allowed } => (format!("this path takes {allowed} only"), None),
+        Refusal::KeyMissing => ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...` or as `x-api-key`".to_owned(), None),
+        Refusal::KeyMistyped => ("the API key is mistyped: its checksum does not fit its text; copy it again, whole and without spaces".to_owned(), None),
+        Refusal::KeyUnknown => ("this gateway does not know the API key; it may have been revoked or rotated, or belong to another gateway".to_owned(), None),
+        Refusal::KeyExpired => ("the API key has expired; ask its owner for a new one".to_owned(), None),
+        Refusal::KeySuspended => ("the API key is suspended; ask its owner to resume it".to_owned(), None),
+        Refusal::OperationNotAllowed { operation } => (format!("the API key may not use the operation {operation:?}; it would have to be in `spec.allow.operations` of its VirtualKey"), None),
+        Refusal::ModelNotAllowed { model: name } => (format!("the API key may not use the model `{name}`; GET /v1/models lists those that it may"), model()),
+        Refusal::ModelUnknown { model: name, near } if near.is_empty() => (format!("no provider that the API key may use has the model `{name}`; GET /v1/models lists the models, and `provider/model` names one by its provider"), model()),
+        Refusal::ModelUnknown { model: name, near } => (format!("no provider that the API key may use has the model `{name}`; did you mean {}?", quoted(&near, " or ")), model()),
+        Refusal::ModelAmbiguous { model: name, candidates } => (format!("several providers have the model `{name}`; say which: {}", quoted(&candidates, " or ")), model()),
+        Refusal::TooManyInFlight { limit } => (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None),
+        Refusal::BodyTooLarge { limit } => (format!("the body is larger than the {limit} bytes that this gateway takes (`spec.limits.maxBodyBytes` of the LLMGateway)"), None),
+        Refusal::BodyTimeout => ("the body came too slowly; send it again".to_owned(), None),
+        Refusal::BodyIncomplete => ("the body broke off before its end; send it again".to_owned(), None),
+        Refusal::BadBody(bad) => (bad.to_string(), bad_field(&bad)),
+        Refusal::ContentType { found } => (format!("the body is `{found}`; send JSON, not compressed, with `content-type: application/json`"), None),
+        Refusal::CannotSay { why, field, .. } => (why, field),
+        Refusal::Overloaded { what, .. } => (format!("this gateway is full ({what}); try again shortly"), None),
+        Refusal::NotReady => ("this gateway has no configuration yet; try again shortly".to_owned(), None),
+        Refusal::Upstream { provider, fault, .. } => (upstream_words(&format!("provider `{provider}`"), &fault), fault.param),
+    }
+}
+
+fn bad_field(bad: &BadBody) -> Option<String> {
+    match bad {
+        BadBody::Missing { field } | BadBody::WrongType { field, .. } | BadBody::Duplicate { field } | BadBody::ForeignId { field } => Some((*field).to_string()),
+        BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::NotAnObject | BadBody::TooDeep => None,
+    }
+}
+
+/// Provider's words are repeated where they help the caller; where they speak of our account they stay in the house.
+fn upstream_words(who: &str, fault: &Fault) -> String {
+    let said = fault.message.as_str();
+    match fault.class {
+        FailureClass::BadRequest | FailureClass::ContextLengthExceeded | FailureClass::ContentFiltered | FailureClass::NotFound => format!("{who} refused the request: {said}"),
+        FailureClass::RateLimited => format!("{who} limits the rate of requests; come back later"),
+        FailureClass::Overloaded => format!("{who} is overloaded; come back later"),
+        FailureClass::QuotaExceeded => format!("the quota at {who} is used up; tell those who run this gateway"),
+        FailureClass::AuthFailed => format!("{who} refused this gateway's credential; tell those who run this gateway"),
+        FailureClass::ConnectError => format!("{who} cannot be reached; try again, or tell those who run this gateway"),
+        FailureClass::Timeout => format!("{who} did not answer in time"),
+        FailureClass::ServerError => format!("{who} failed; try again"),
+        FailureClass::InvalidResponse => format!("{who} gave an answer that is none; try again, or tell those who run this gateway"),
+        FailureClass::StreamBroken => format!("the answer of {who} broke off before its end"),
+    }
+}
+
+fn quoted(names: &[String], between: &str) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
+}

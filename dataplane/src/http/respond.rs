@@ -1,0 +1,162 @@
+//! One request at the door: which room it is for, and the head of its reply.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use snapshot::{Dialect, Surface};
+
+use super::body::ReplyBody;
+use super::intake::{BodyLimits, Unread};
+use super::path::{self, Asked};
+use super::{cors, models, refusal};
+use crate::auth;
+use crate::exchange::{CallId, ClientRequestId, Refusal};
+use crate::live::Live;
+use crate::serve::{self, Entry, Rooms};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+/// What a core's door knows.
+pub struct Door {
+    /// The rooms behind it.
+    pub rooms: Rooms,
+    /// The process is leaving: answers on HTTP/1.1 close their connection.
+    pub draining: Arc<AtomicBool>,
+    /// The longest wait for the next piece of a body.
+    pub body_idle: Duration,
+}
+
+/// Answers one request, whatever it is.
+///
+/// # Errors
+/// Never.
+pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Response<ReplyBody>, Infallible> {
+    let (head, incoming) = request.into_parts();
+    let rooms = &door.rooms;
+    let call = CallId::new(rooms.clock.unix_ms(), rooms.dice.roll());
+    let client_request = head.headers.get("x-request-id").and_then(|value| ClientRequestId::new(value.as_bytes()));
+    let request_id = request_id(&call, client_request.as_ref());
+    let live = rooms.live.current();
+    let origin = live.as_ref().and_then(|live| cors::allowed(&live.gateway.cors, &head.headers));
+    let mut reply = match live {
+        None => refuse(Refusal::NotReady, path::dialect(head.uri.path()), &call, None),
+        Some(_) if origin.is_some() && cors::is_preflight(&head.method, &head.headers) => preflight(&head.headers),
+        Some(live) => answer(&door, &head, incoming, live, call, client_request).await,
+    };
+    let headers = reply.headers_mut();
+    headers.insert("x-request-id", request_id);
+    if let Ok(id) = HeaderValue::from_str(call.as_str()) {
+        headers.insert("x-portolan-call-id", id);
+    }
+    if let Some(origin) = origin {
+        cors::tell(headers, origin);
+    }
+    if head.version < Version::HTTP_2 && door.draining.load(Relaxed) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(reply)
+}
+
+async fn answer(door: &Door, head: &Parts, incoming: Incoming, live: Arc<Live>, call: CallId, client_request: Option<ClientRequestId>) -> Response<ReplyBody> {
+    let rooms = &door.rooms;
+    let asked = path::parse(&head.method, head.uri.path());
+    let surface = if let Ok(Asked::Call(surface)) = asked { Some(surface) } else { None };
+    let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
+    let mut entry = Some(Entry::open(rooms.books.clone(), rooms.clock.clone(), live.clone(), call, client_request, surface));
+    let unread = Unread::new(incoming, &head.headers, BodyLimits { idle: door.body_idle });
+    let answered = match asked {
+        Ok(Asked::Call(surface)) => {
+            let say = Box::new(move |fault: &_| refusal::tell_in_stream(fault, surface, call.as_str()));
+            serve::serve(rooms, &mut entry, surface, &head.headers, unread, say).await.map(relayed)
+        }
+        Ok(Asked::Models) => listed(rooms, head, &live, None),
+        Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model)),
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
+        Ok(reply) => {
+            if let Some(entry) = entry {
+                entry.end_at_door(reply.status().as_u16(), crate::exchange::Ending::Answered, 0);
+            }
+            reply
+        }
+        Err(refusal) => {
+            let dialect = if surface.is_none() && dialect == Dialect::OpenAi { models::dialect(&head.headers) } else { dialect };
+            refuse(refusal, dialect, &call, entry)
+        }
+    }
+}
+
+fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
+    if let Some(entry) = reply.body.closing() {
+        entry.answered_with(StatusCode::OK.as_u16());
+    }
+    let mut response = Response::new(ReplyBody::Relay(Box::new(reply.body)));
+    let headers = response.headers_mut();
+    if reply.stream {
+        headers.insert(CONTENT_TYPE, EVENTS);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Some proxies in front gather a stream unless they are told not to.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    } else {
+        headers.insert(CONTENT_TYPE, JSON);
+    }
+    response
+}
+
+fn listed(rooms: &Rooms, head: &Parts, live: &Live, model: Option<&str>) -> Result<Response<ReplyBody>, Refusal> {
+    let grant = auth::identify(live, &head.headers, rooms.clock.unix_ms())?;
+    let dialect = models::dialect(&head.headers);
+    let body = match model {
+        None => models::list(live, &grant, dialect),
+        Some(model) => models::named(live, &grant, dialect, model)?,
+    };
+    Ok(json(StatusCode::OK, if head.method == Method::HEAD { Bytes::new() } else { body }))
+}
+
+fn refuse(refusal: Refusal, dialect: Dialect, call: &CallId, entry: Option<Entry>) -> Response<ReplyBody> {
+    let allowed = match &refusal {
+        Refusal::MethodNotAllowed { allowed } => Some(*allowed),
+        _ => None,
+    };
+    let told = refusal::tell(refusal, dialect, call.as_str());
+    if let Some(entry) = entry {
+        entry.end_at_door(told.status.as_u16(), told.ending, told.body.len() as u64);
+    }
+    let mut response = json(told.status, told.body);
+    if let Some(wait) = told.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    response
+}
+
+fn preflight(asked: &HeaderMap) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::full(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    cors::tell_preflight(response.headers_mut(), asked);
+    response
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn request_id(call: &CallId, client: Option<&ClientRequestId>) -> HeaderValue {
+    let text = client.map_or(call.as_str(), ClientRequestId::as_str);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}

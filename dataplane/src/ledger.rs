@@ -1,0 +1,40 @@
+//! What a call came to: one receipt, written as one line of JSON and counted. Content is never part of it.
+
+mod price;
+mod receipt;
+
+use std::sync::Arc;
+
+use crate::exchange::{Ending, Outcome};
+use crate::telemetry::log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+
+pub use price::cost;
+pub use receipt::Receipt;
+
+/// Where receipts go.
+#[derive(Debug)]
+pub struct Books {
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// Lines.
+    pub log: AccessLog,
+}
+
+/// Closes a call in the books.
+pub fn close(books: &Books, outcome: &Outcome) {
+    let receipt = Receipt::of(outcome);
+    let metrics = &books.metrics;
+    let first_byte = outcome.first_byte.map(|first| first.as_secs_f64());
+    metrics.count_call(outcome.surface, receipt.outcome, outcome.total.as_secs_f64(), first_byte);
+    if let Some(first) = outcome.first_byte {
+        metrics.overhead_seconds.observe(first.saturating_sub(outcome.upstream_wait).as_secs_f64());
+    }
+    if let Ending::Refused(code) = outcome.ending {
+        metrics.refusals.with_label_values(&[code]).inc();
+    }
+    if let (Some(attempt), Some(usage)) = (&outcome.attempt, &outcome.usage) {
+        metrics.provider(&attempt.provider.provider.id).used(usage, receipt.cost.map(|cost| cost.0));
+    }
+    books.log.line(|line| receipt.write(line));
+}

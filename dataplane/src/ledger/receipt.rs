@@ -1,0 +1,199 @@
+//! The receipt and its line.
+
+use providers::json::write_text;
+use snapshot::NanoUsd;
+
+use super::price::cost;
+use crate::exchange::{ClientRequestId, Ending, Outcome};
+
+/// Fields of a line with what they mean; `docs/logs.md` shows the same list.
+pub const FIELDS: [(&str, &str); 34] = [
+    ("time", "when the request's head was read, RFC 3339 in UTC"),
+    ("call", "id of the call, made by the gateway"),
+    ("request", "the client's x-request-id, when it sent a safe one"),
+    ("surface", "the door: chat_completions, completions, embeddings, responses, messages; null for other paths"),
+    ("stream", "whether a stream was asked for"),
+    ("key", "namespace/name of the VirtualKey; null before it is known"),
+    ("team", "owner.team of the key"),
+    ("user", "owner.user of the key, when set"),
+    ("application", "owner.application of the key, when set"),
+    ("environment", "owner.environment of the key, when set"),
+    ("cost_center", "owner.costCenter of the key, when set"),
+    ("revision", "the one configuration that the call saw"),
+    ("model", "as the client wrote it"),
+    ("provider", "namespace/name of the LLMProvider of the last attempt"),
+    ("provider_type", "its type"),
+    ("upstream_model", "the model that was asked for there"),
+    ("model_served", "the model as the answer names it"),
+    ("rule", "the routing rule that decided"),
+    ("attempts", "attempts at providers"),
+    ("translated", "whether the request was translated"),
+    ("status", "HTTP status that the client got; 0 when it left before"),
+    ("outcome", "answered, refused, failed or client_gone"),
+    ("code", "the refusal's code or the failure's class; null when answered"),
+    ("usage", "prompt, completion, cached, cache_write, reasoning tokens as the provider counts; null when it told none"),
+    ("cost_nano_usd", "cost in 1e-9 US dollars; null when unpriced or without usage"),
+    ("priced", "whether a price is known for the model"),
+    ("catalog", "version of the price catalog"),
+    ("total_us", "head of the request to last byte of the answer, in microseconds"),
+    ("first_byte_us", "head of the request to first byte of the answer"),
+    ("upstream_us", "spent waiting for providers before the first byte"),
+    ("overhead_us", "first_byte_us less upstream_us"),
+    ("request_bytes", "bytes of the request's body"),
+    ("answer_bytes", "bytes of the answer's body"),
+    ("detail", "what went wrong, without content; null when nothing did"),
+];
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Receipt<'a> {
+    from: &'a Outcome,
+    /// `answered`, `refused`, `failed` or `client_gone`.
+    pub outcome: &'static str,
+    code: Option<&'static str>,
+    /// What it cost; `None` when it is unpriced or told no usage.
+    pub cost: Option<NanoUsd>,
+    priced: bool,
+}
+
+impl<'a> Receipt<'a> {
+    /// Prices an outcome.
+    #[must_use]
+    pub fn of(outcome: &'a Outcome) -> Self {
+        let (word, code) = match outcome.ending {
+            Ending::Answered => ("answered", None),
+            Ending::Refused(code) => ("refused", Some(code)),
+            Ending::Failed(class) => ("failed", Some(class.word())),
+            Ending::ClientGone => ("client_gone", None),
+        };
+        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.price(attempt.declared, &attempt.model));
+        let cost = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
+        Self { from: outcome, outcome: word, code, cost, priced: price.is_some() }
+    }
+
+    /// Appends the line, with its line feed.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let Outcome { call, client_request, received_unix_ms, surface, live, key, model_asked, model_served, rule, attempt, .. } = self.from;
+        out.extend_from_slice(b"{\"time\":\"");
+        write_time(out, *received_unix_ms);
+        out.push(b'"');
+        text(out, "call", Some(call.as_str()));
+        text(out, "request", client_request.as_ref().map(ClientRequestId::as_str));
+        text(out, "surface", surface.map(snapshot::Surface::word));
+        flag(out, "stream", self.from.stream);
+        let key = key.as_ref().map(|key| &key.key);
+        text(out, "key", key.map(|key| key.id.as_str()));
+        text(out, "team", key.map(|key| key.owner.team.as_str()));
+        if let Some(owner) = key.map(|key| &key.owner) {
+            let optional = [("user", &owner.user), ("application", &owner.application), ("environment", &owner.environment), ("cost_center", &owner.cost_center)];
+            optional.into_iter().filter(|(_, value)| value.is_some()).for_each(|(name, value)| text(out, name, value.as_deref()));
+        }
+        text(out, "revision", Some(&live.revision.text));
+        text(out, "model", model_asked.as_deref());
+        let provider = attempt.as_ref().map(|attempt| &attempt.provider.provider);
+        text(out, "provider", provider.map(|provider| provider.id.as_str()));
+        text(out, "provider_type", provider.map(|provider| provider.kind.word()));
+        text(out, "upstream_model", attempt.as_ref().map(|attempt| &*attempt.model));
+        text(out, "model_served", model_served.as_deref());
+        text(out, "rule", rule.as_deref());
+        number(out, "attempts", Some(u64::from(self.from.attempts)));
+        flag(out, "translated", self.from.translated);
+        number(out, "status", Some(u64::from(self.from.status)));
+        text(out, "outcome", Some(self.outcome));
+        text(out, "code", self.code);
+        self.write_usage(out);
+        number(out, "cost_nano_usd", self.cost.map(|cost| cost.0));
+        flag(out, "priced", self.priced);
+        text(out, "catalog", Some(catalog::version()));
+        self.write_times(out);
+        number(out, "request_bytes", Some(self.from.request_bytes));
+        number(out, "answer_bytes", Some(self.from.answer_bytes));
+        text(out, "detail", self.from.detail.as_deref());
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn write_usage(&self, out: &mut Vec<u8>) {
+        let Some(usage) = &self.from.usage else { return out.extend_from_slice(b",\"usage\":null") };
+        out.extend_from_slice(b",\"usage\":{\"prompt\":");
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(digits.format(usage.prompt).as_bytes());
+        number(out, "completion", Some(usage.completion));
+        number(out, "cached", Some(usage.cached));
+        number(out, "cache_write", Some(usage.cache_write));
+        number(out, "reasoning", Some(usage.reasoning));
+        out.push(b'}');
+    }
+
+    fn write_times(&self, out: &mut Vec<u8>) {
+        let us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        number(out, "total_us", Some(us(self.from.total)));
+        number(out, "first_byte_us", self.from.first_byte.map(us));
+        number(out, "upstream_us", Some(us(self.from.upstream_wait)));
+        number(out, "overhead_us", self.from.first_byte.map(|first| us(first.saturating_sub(self.from.upstream_wait))));
+    }
+}
+
+fn name_of(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn text(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    name_of(out, name);
+    match value {
+        Some(value) => write_text(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: Option<u64>) {
+    name_of(out, name);
+    match value {
+        Some(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn flag(out: &mut Vec<u8>, name: &str, value: bool) {
+    name_of(out, name);
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// `2026-01-02T03:04:05.678Z`, by the civil-from-days rule of the proleptic Gregorian calendar.
+fn write_time(out: &mut Vec<u8>, unix_ms: u64) {
+    let (days, in_day) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let mut part = |value: u64, width: u32, after: &[u8]| {
+        (0..width).rev().for_each(|place| out.push(b'0' + (value / 10_u64.pow(place) % 10) as u8));
+        out.extend_from_slice(after);
+    };
+    part(year, 4, b"-");
+    part(month, 2, b"-");
+    part(day, 2, b"T");
+    part(in_day / 3_600_000, 2, b":");
+    part(in_day / 60_000 % 60, 2, b":");
+    part(in_day / 1000 % 60, 2, b".");
+    part(in_day % 1000, 3, b"Z");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_written_as_rfc_3339() {
+        for (unix_ms, expected) in [(0, "1970-01-01T00:00:00.000Z"), (951_782_400_123, "2000-02-29T00:00:00.123Z"), (1_795_564_799_999, "2026-11-24T23:59:59.999Z")] {
+            let mut out = Vec::new();
+            write_time(&mut out, unix_ms);
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+        }
+    }
+}

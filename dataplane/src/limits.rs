@@ -1,0 +1,126 @@
+//! May they now? Bounds of the process (calls, bytes of bodies) and of a key (calls in flight), taken before anything
+//! is spent and given back by dropping what was taken.
+//!
+//! Invariant: every bound is an atomic that only its guard gives back, so that a cancelled call gives back too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::exchange::{Grant, Refusal};
+use crate::live::KeyGauges;
+
+/// After how long a client that met a full process may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What one process holds at most.
+#[derive(Debug)]
+pub struct Process {
+    calls: AtomicU32,
+    calls_max: u32,
+    body_bytes: AtomicU64,
+    body_bytes_max: u64,
+}
+
+/// A place among the process's calls, and among the key's. Given back on drop.
+#[derive(Debug)]
+#[must_use = "a hold that is dropped at once bounds nothing"]
+pub struct Hold {
+    process: Arc<Process>,
+    gauges: Arc<KeyGauges>,
+}
+
+/// Bytes that a kept body may take. Given back on drop.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped at once bounds nothing"]
+pub struct BodyPermit {
+    process: Arc<Process>,
+    gauges: Arc<KeyGauges>,
+    bytes: u64,
+}
+
+impl Process {
+    /// Bounds of this process.
+    #[must_use]
+    pub fn new(calls_max: u32, body_bytes_max: u64) -> Self {
+        Self { calls: AtomicU32::new(0), calls_max, body_bytes: AtomicU64::new(0), body_bytes_max }
+    }
+
+    /// Calls in flight now.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Relaxed)
+    }
+
+    /// Bytes of bodies that are kept now.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Relaxed)
+    }
+}
+
+/// Takes a place for a call.
+///
+/// # Errors
+/// The process or the key is full.
+pub fn reserve(process: &Arc<Process>, grant: &Grant) -> Result<Hold, Refusal> {
+    let hold = Hold { process: process.clone(), gauges: grant.key.gauges.clone() };
+    let calls = process.calls.fetch_add(1, Relaxed);
+    let own = hold.gauges.calls.fetch_add(1, Relaxed);
+    if calls >= process.calls_max {
+        return Err(Refusal::Overloaded { what: "calls", retry_after: RETRY_AFTER });
+    }
+    match grant.key.key.calls_in_flight_max {
+        Some(limit) if own >= limit => Err(Refusal::TooManyInFlight { limit }),
+        _ => Ok(hold),
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.process.calls.fetch_sub(1, Relaxed);
+        self.gauges.calls.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Hold {
+    /// Takes room for a body before it is read; `bytes` is what its head announces, or 0 when it announces nothing.
+    ///
+    /// # Errors
+    /// The process has no room, or the key has more than half of it.
+    pub fn body(&self, bytes: u64) -> Result<BodyPermit, Refusal> {
+        let mut permit = BodyPermit { process: self.process.clone(), gauges: self.gauges.clone(), bytes: 0 };
+        permit.grow(bytes)?;
+        Ok(permit)
+    }
+}
+
+impl BodyPermit {
+    /// Takes more room, for a body that did not announce its length.
+    ///
+    /// # Errors
+    /// As [`Hold::body`].
+    pub fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        let all = self.process.body_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let own = self.gauges.body_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let max = self.process.body_bytes_max;
+        if all > max || own > max / 2 {
+            return Err(Refusal::Overloaded { what: "body_bytes", retry_after: RETRY_AFTER });
+        }
+        Ok(())
+    }
+
+    /// What it covers now.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for BodyPermit {
+    fn drop(&mut self) {
+        self.process.body_bytes.fetch_sub(self.bytes, Relaxed);
+        self.gauges.body_bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}

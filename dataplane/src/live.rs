@@ -1,0 +1,140 @@
+//! A snapshot made quick to ask: look-ups by hash and by name, headers made once, prices resolved once.
+//!
+//! Built off the hot path and swapped whole. A call takes one [`Arc<Live>`] at its start and sees nothing else.
+//! Invariant: no look-up of a call costs more when there are more keys, policies or tenants.
+
+mod index;
+mod provider;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use arc_swap::ArcSwapOption;
+use snapshot::{Credentials, FailureClass, Gateway, Key, KeyHash, PolicyId, RoutingPolicy, Snapshot};
+
+pub use index::{Candidate, Models};
+pub use provider::{LiveProvider, Origin, Origins};
+
+/// Which configuration: a sequence that grows with each change in this process or cluster, and the digest's first bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Grows by one.
+    pub sequence: u64,
+    /// `<sequence>-<8 hex digits>`, as logs and statuses show it.
+    pub text: Arc<str>,
+}
+
+impl Revision {
+    /// From a sequence and the hex digest.
+    #[must_use]
+    pub fn new(sequence: u64, digest: &str) -> Self {
+        let short: String = digest.chars().take(8).collect();
+        Self { sequence, text: format!("{sequence}-{short}").into() }
+    }
+}
+
+/// What a key holds of this process right now. Shared with the same key of other revisions.
+#[derive(Debug, Default)]
+pub struct KeyGauges {
+    /// Calls that run.
+    pub calls: AtomicU32,
+    /// Bytes of request bodies that are kept.
+    pub body_bytes: AtomicU64,
+}
+
+/// One key with what must outlive a reload: its gauges.
+#[derive(Debug)]
+pub struct LiveKey {
+    /// As compiled.
+    pub key: Key,
+    /// The policy that it names, joined.
+    pub policy: Option<Arc<LivePolicy>>,
+    /// What it holds right now.
+    pub gauges: Arc<KeyGauges>,
+}
+
+/// A policy with what receipts and plans share.
+#[derive(Debug)]
+pub struct LivePolicy {
+    /// As compiled.
+    pub policy: RoutingPolicy,
+    /// For each rule: its name and its failures, ready to share.
+    pub shared: Vec<(Arc<str>, Arc<BTreeSet<FailureClass>>)>,
+}
+
+/// Everything a call asks of the configuration.
+#[derive(Debug)]
+pub struct Live {
+    /// Which configuration.
+    pub revision: Revision,
+    /// The gateway itself.
+    pub gateway: Gateway,
+    /// Which models can be named by whom.
+    pub models: Models,
+    keys: HashMap<KeyHash, Arc<LiveKey>>,
+}
+
+impl Live {
+    /// Joins a snapshot with its credentials. What must survive a reload (origins of connections, counts of calls in
+    /// flight) is taken over from `previous`.
+    #[must_use]
+    pub fn build(revision: Revision, snapshot: &Snapshot, credentials: &Credentials, origins: &Origins, previous: Option<&Self>) -> Self {
+        let providers = snapshot
+            .providers
+            .values()
+            .map(|provider| Arc::new(LiveProvider::build(provider, credentials, origins, &snapshot.gateway.egress)))
+            .collect();
+        let policies: HashMap<&PolicyId, Arc<LivePolicy>> =
+            snapshot.policies.iter().map(|(id, policy)| (id, Arc::new(LivePolicy::build(policy)))).collect();
+        let mut keys = HashMap::with_capacity(snapshot.keys.len());
+        for key in snapshot.keys.values() {
+            let before = previous.and_then(|live| key.hashes.iter().find_map(|hash| live.keys.get(hash)));
+            let gauges = before.filter(|before| before.key.id == key.id).map(|before| before.gauges.clone());
+            let live = Arc::new(LiveKey {
+                key: key.clone(),
+                policy: key.policy.as_ref().and_then(|id| policies.get(id).cloned()),
+                gauges: gauges.unwrap_or_default(),
+            });
+            for hash in &key.hashes {
+                keys.insert(*hash, live.clone());
+            }
+        }
+        Self { revision, gateway: snapshot.gateway.clone(), models: Models::build(providers), keys }
+    }
+
+    /// The key whose text has this hash.
+    #[must_use]
+    pub fn key(&self, hash: &KeyHash) -> Option<&Arc<LiveKey>> {
+        self.keys.get(hash)
+    }
+
+    /// Ids of the keys, in no order. Off the hot path.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.values().map(|key| key.key.id.as_str())
+    }
+}
+
+impl LivePolicy {
+    fn build(policy: &RoutingPolicy) -> Self {
+        let shared = policy.rules.iter().map(|rule| (rule.name.as_str().into(), Arc::new(rule.fallback_on.clone()))).collect();
+        Self { policy: policy.clone(), shared }
+    }
+}
+
+/// Where the current [`Live`] hangs; swapped whole.
+#[derive(Debug, Default)]
+pub struct LiveHandle(ArcSwapOption<Live>);
+
+impl LiveHandle {
+    /// The current configuration; `None` before the first has come.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<Live>> {
+        self.0.load_full()
+    }
+
+    /// Puts a new configuration in the place of the current one. Calls under way keep theirs.
+    pub fn swap(&self, live: Live) {
+        self.0.store(Some(Arc::new(live)));
+    }
+}

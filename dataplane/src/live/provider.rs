@@ -1,0 +1,137 @@
+//! A provider with its headers, paths and prices made once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderName, HeaderValue};
+use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface};
+
+/// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
+#[derive(Debug)]
+pub struct Origin {
+    /// Unique in this process.
+    pub number: u32,
+    /// Where and how to dial.
+    pub endpoint: Endpoint,
+    /// Networks that are allowed besides public ones.
+    pub egress: Egress,
+}
+
+/// Gives equal endpoints of one provider the same [`Origin`], so that a reload keeps their connections.
+#[derive(Debug, Default)]
+pub struct Origins {
+    known: Mutex<HashMap<ProviderId, Weak<Origin>>>,
+    next: AtomicU32,
+}
+
+impl Origins {
+    fn intern(&self, id: &ProviderId, endpoint: &Endpoint, egress: &Egress) -> Arc<Origin> {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(origin) = known.get(id).and_then(Weak::upgrade)
+            && origin.endpoint == *endpoint
+            && origin.egress == *egress
+        {
+            return origin;
+        }
+        let number = self.next.fetch_add(1, Relaxed);
+        let origin = Arc::new(Origin { number, endpoint: endpoint.clone(), egress: egress.clone() });
+        known.retain(|_, origin| origin.strong_count() > 0);
+        known.insert(id.clone(), Arc::downgrade(&origin));
+        origin
+    }
+}
+
+/// A provider, ready to be called.
+#[derive(Debug)]
+pub struct LiveProvider {
+    /// As compiled.
+    pub provider: Provider,
+    /// Where connections lead; a simulated provider has none.
+    pub origin: Option<Arc<Origin>>,
+    /// The header that shows the credential; never printed.
+    pub credential: Option<(HeaderName, Secret<HeaderValue>)>,
+    /// The `host` header.
+    pub host: HeaderValue,
+    /// For HTTP/2, which wants it in the request line; only where TLS is spoken.
+    pub authority: Option<Authority>,
+    /// Calls of a simulated provider; drives the dice of its faults.
+    pub turns: AtomicU64,
+    paths: HashMap<Surface, PathAndQuery>,
+    prices: Vec<Option<Price>>,
+}
+
+impl LiveProvider {
+    pub(super) fn build(provider: &Provider, credentials: &Credentials, origins: &Origins, egress: &Egress) -> Self {
+        let endpoint = provider.kind.endpoint();
+        let secret = credentials.0.get(&provider.id);
+        let paths = provider.surfaces.iter().filter_map(|surface| {
+            let base = endpoint.map_or("/v1", |endpoint| endpoint.base_path.as_str());
+            Some((*surface, format!("{base}{}", surface.path()).parse().ok()?))
+        });
+        let host = endpoint.and_then(host_header).unwrap_or_else(|| HeaderValue::from_static("simulated"));
+        let tls = endpoint.is_some_and(|endpoint| endpoint.scheme == Scheme::Https);
+        Self {
+            authority: host.to_str().ok().filter(|_| tls).and_then(|host| host.parse().ok()),
+            origin: endpoint.map(|endpoint| origins.intern(&provider.id, endpoint, egress)),
+            credential: endpoint.zip(secret).and_then(|(endpoint, secret)| header_of(endpoint.auth, secret)),
+            host,
+            turns: AtomicU64::new(0),
+            paths: paths.collect(),
+            prices: provider.models.iter().map(|model| model.price.or_else(|| catalog_price(provider, model.upstream_name.as_str()))).collect(),
+            provider: provider.clone(),
+        }
+    }
+
+    /// The path of a surface that it speaks.
+    #[must_use]
+    pub fn path(&self, surface: Surface) -> Option<&PathAndQuery> {
+        self.paths.get(&surface)
+    }
+
+    /// What tokens cost: of a declared model by its place, of any other by the catalog. `None`: unpriced.
+    #[must_use]
+    pub fn price(&self, declared: Option<usize>, upstream_model: &str) -> Option<Price> {
+        match declared {
+            Some(place) => self.prices.get(place).copied().flatten(),
+            None => catalog_price(&self.provider, upstream_model),
+        }
+    }
+}
+
+/// A simulated provider costs nothing; who answers behind an OpenAI-compatible URL is not known to the catalog.
+fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
+    let word = match &provider.kind {
+        ProviderKind::OpenAi(_) => "openai",
+        ProviderKind::Anthropic(_) => "anthropic",
+        ProviderKind::OpenAiCompatible(_) => return None,
+        ProviderKind::Simulated(_) => {
+            let free = snapshot::NanoUsd(0);
+            return Some(Price { input: free, output: free, cached: None, cache_write: None });
+        }
+    };
+    catalog::look_up(word, model).and_then(|facts| facts.price)
+}
+
+fn header_of(style: AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {
+    let (name, text) = match style {
+        AuthStyle::None => return None,
+        AuthStyle::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
+        AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().clone()),
+        AuthStyle::ApiKey => (HeaderName::from_static("api-key"), secret.expose().clone()),
+    };
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some((name, Secret::new(value)))
+}
+
+fn host_header(endpoint: &Endpoint) -> Option<HeaderValue> {
+    let usual = match endpoint.scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    };
+    let host = if endpoint.host.contains(':') { format!("[{}]", endpoint.host) } else { endpoint.host.clone() };
+    let text = if endpoint.port == usual { host } else { format!("{host}:{}", endpoint.port) };
+    HeaderValue::from_str(&text).ok()
+}

@@ -1,0 +1,134 @@
+//! Where does the call go? Pure: the configuration, the grant and the model's name give a plan.
+//!
+//! A routing policy of the key decides first; without one, or when none of its rules fits, a name is resolved over the
+//! providers that the key may use: `provider/model`, else a declared name or alias.
+
+mod near;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use snapshot::{FailureClass, ModelName, Target};
+
+use crate::exchange::{Attempt, Grant, Plan, Refusal};
+use crate::live::{Candidate, Live, LivePolicy, LiveProvider};
+
+/// A plan of at least one attempt.
+///
+/// # Errors
+/// The model is unknown, ambiguous or not allowed.
+pub fn plan(live: &Live, grant: &Grant, model: &str) -> Result<Plan, Refusal> {
+    if let Some(policy) = &grant.key.policy
+        && let Some(plan) = by_policy(live, grant, policy, model)
+    {
+        return plan;
+    }
+    let attempt = resolve(live, grant, model)?;
+    Ok(Plan { attempts: vec![attempt], fallback_on: no_fallback(), rule: None })
+}
+
+/// What `/v1/models` shows to the key: each name with the providers that have it, best known first.
+#[must_use]
+pub fn visible<'a>(live: &'a Live, grant: &Grant) -> Vec<(&'a str, Vec<&'a Candidate>)> {
+    let allowed = |(name, candidates): (&'a str, Vec<&'a Candidate>)| {
+        let kept: Vec<_> = candidates
+            .into_iter()
+            .filter(|candidate| grant.allows_provider(&candidate.provider.provider.id))
+            .filter(|candidate| grant.allows_model([name, declared_name(candidate)]))
+            .collect();
+        (!kept.is_empty()).then_some((name, kept))
+    };
+    live.models.list(grant.namespace()).into_iter().filter_map(allowed).collect()
+}
+
+/// Names of all declared models, for a start-up message.
+#[must_use]
+pub fn declared(live: &Live) -> std::collections::BTreeSet<&str> {
+    let models = live.models.providers().iter().flat_map(|provider| &provider.provider.models);
+    models.map(|model| model.name.as_str()).collect()
+}
+
+fn by_policy(live: &Live, grant: &Grant, policy: &LivePolicy, model: &str) -> Option<Result<Plan, Refusal>> {
+    let fits = |rule: &&snapshot::Rule| rule.models.is_empty() || rule.models.iter().any(|glob| glob.matches(model));
+    let (place, rule) = policy.policy.rules.iter().enumerate().find(|(_, rule)| fits(rule))?;
+    if !grant.allows_model([model]) {
+        return Some(Err(Refusal::ModelNotAllowed { model: model.to_owned() }));
+    }
+    let (name, fallback_on) = policy.shared.get(place)?;
+    let attempts: Vec<Attempt> = rule.targets.iter().filter_map(|target| by_target(live, grant, target, model)).collect();
+    if attempts.is_empty() {
+        return Some(Err(Refusal::ModelNotAllowed { model: model.to_owned() }));
+    }
+    Some(Ok(Plan { attempts, fallback_on: fallback_on.clone(), rule: Some(name.clone()) }))
+}
+
+/// The policy's own namespace vouches for its targets; the key's list of providers still holds.
+fn by_target(live: &Live, grant: &Grant, target: &Target, written: &str) -> Option<Attempt> {
+    if !grant.allows_provider(&target.provider) {
+        return None;
+    }
+    let provider = live.models.by_id(grant.namespace(), &target.provider)?;
+    Some(of_provider(provider, target.model.as_ref().map_or(written, ModelName::as_str)))
+}
+
+fn resolve(live: &Live, grant: &Grant, model: &str) -> Result<Attempt, Refusal> {
+    if let Some((name, rest)) = model.split_once('/').filter(|(_, rest)| !rest.is_empty()) {
+        let named = live.models.named(grant.namespace(), name).filter(|provider| grant.allows_provider(&provider.provider.id));
+        let mut named: Vec<&Arc<LiveProvider>> = named.collect();
+        if named.len() > 1 {
+            named.retain(|provider| provider.provider.id.namespace() == grant.namespace());
+        }
+        if let Some(provider) = named.first() {
+            let attempt = of_provider(provider, rest);
+            let declared = attempt.declared.and_then(|place| provider.provider.models.get(place));
+            let names = [Some(model), Some(rest), declared.map(|declared| declared.name.as_str())];
+            return if grant.allows_model(names.into_iter().flatten()) { Ok(attempt) } else { Err(not_allowed(model)) };
+        }
+    }
+    let mut candidates = live
+        .models
+        .declared(grant.namespace(), model)
+        .filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
+    let Some(first) = candidates.next() else { return Err(unknown(live, grant, model)) };
+    if candidates.next().is_some() {
+        return Err(ambiguous(live, grant, model));
+    }
+    if !grant.allows_model([model, declared_name(first)]) {
+        return Err(not_allowed(model));
+    }
+    Ok(Attempt { provider: first.provider.clone(), model: first.upstream.clone(), declared: Some(first.declared) })
+}
+
+/// A model of a known provider: declared under this name or alias, or else passed on as it is.
+fn of_provider(provider: &Arc<LiveProvider>, name: &str) -> Attempt {
+    let fits = |model: &snapshot::Model| model.name.as_str() == name || model.aliases.contains(name);
+    let declared = provider.provider.models.iter().position(fits);
+    let model = declared.and_then(|place| provider.provider.models.get(place));
+    let upstream = model.map_or(name, |model| model.upstream_name.as_str());
+    Attempt { provider: provider.clone(), model: upstream.into(), declared }
+}
+
+fn declared_name(candidate: &Candidate) -> &str {
+    candidate.provider.provider.models.get(candidate.declared).map_or("", |model| model.name.as_str())
+}
+
+fn not_allowed(model: &str) -> Refusal {
+    Refusal::ModelNotAllowed { model: model.to_owned() }
+}
+
+fn unknown(live: &Live, grant: &Grant, model: &str) -> Refusal {
+    let names = visible(live, grant).into_iter().map(|(name, _)| name);
+    Refusal::ModelUnknown { model: model.to_owned(), near: near::matches(model, names) }
+}
+
+fn ambiguous(live: &Live, grant: &Grant, model: &str) -> Refusal {
+    let found = live.models.declared(grant.namespace(), model);
+    let found = found.filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
+    let candidates = found.map(|candidate| format!("{}/{model}", candidate.provider.provider.id.name())).collect();
+    Refusal::ModelAmbiguous { model: model.to_owned(), candidates }
+}
+
+fn no_fallback() -> Arc<BTreeSet<FailureClass>> {
+    static NONE: LazyLock<Arc<BTreeSet<FailureClass>>> = LazyLock::new(Arc::default);
+    NONE.clone()
+}

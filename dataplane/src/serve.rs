@@ -1,0 +1,78 @@
+//! The story of one call. Every line is a room; the order is the policy.
+//!
+//! Invariant: whatever happens to a call, its [`Entry`] is closed exactly once.
+
+mod entry;
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use providers::head::Head;
+use snapshot::Surface;
+
+use crate::clock::{Clock, Dice};
+use crate::exchange::{Answer, Call, Refusal};
+use crate::ledger::Books;
+use crate::live::LiveHandle;
+use crate::relay::{self, Relay, SayFault};
+use crate::upstream::{Headers, Trace, Upstream};
+use crate::{auth, limits, routing};
+
+pub use entry::Entry;
+
+/// What one core needs to serve. Bounds, books and the configuration are the process's; the way out is the core's own.
+pub struct Rooms {
+    /// The configuration.
+    pub live: Arc<LiveHandle>,
+    /// Bounds of the process.
+    pub process: Arc<limits::Process>,
+    /// This core's connections to providers.
+    pub upstream: Upstream,
+    /// Receipts and metrics.
+    pub books: Arc<Books>,
+    /// What time it is.
+    pub clock: Clock,
+    /// This core's dice.
+    pub dice: Dice,
+}
+
+/// Reads a request's body; given by the door, which knows bodies. Called only once the caller is known and has a place.
+pub trait Intake {
+    /// The whole body, within the hold's bounds and the limit.
+    fn read(self, hold: &limits::Hold, bytes_max: u64) -> impl Future<Output = Result<(bytes::Bytes, limits::BodyPermit), Refusal>> + Send;
+}
+
+/// A reply on its way: what the door needs for its head, and the body.
+pub struct Reply {
+    /// Whether it is an event stream.
+    pub stream: bool,
+    /// The body.
+    pub body: Relay<Entry>,
+}
+
+/// Serves one call. A refusal leaves the entry with the caller, who tells the client and closes it.
+///
+/// # Errors
+/// The gateway's or the provider's no.
+pub async fn serve(rooms: &Rooms, entry: &mut Option<Entry>, surface: Surface, headers: &HeaderMap, intake: impl Intake, say: SayFault) -> Result<Reply, Refusal> {
+    let Some(note) = entry.as_mut() else { return Err(Refusal::NotReady) };
+    let live = note.live().clone();
+    let grant = auth::identify(&live, headers, rooms.clock.unix_ms())?;
+    note.known(&grant);
+    auth::admit(&grant, surface.operation())?;
+    let hold = limits::reserve(&rooms.process, &grant)?;
+    let (body, permit) = intake.read(&hold, live.gateway.body_bytes_max).await?;
+    let head = Head::read(surface, &body).map_err(Refusal::BadBody)?;
+    let call = Call { surface, head, body };
+    note.asked(&call, hold);
+    let plan = routing::plan(&live, &grant, &call.head.model)?;
+    note.planned(&plan);
+    let mut trace = Trace::default();
+    let answer = rooms.upstream.run(&plan, &call, &Headers::of_client(headers), &mut trace).await;
+    note.tried(trace);
+    let answer = answer?;
+    drop(permit);
+    let stream = matches!(answer, Answer::Stream(_));
+    let entry = entry.take().ok_or(Refusal::NotReady)?;
+    Ok(Reply { stream, body: relay::back(answer, entry, say) })
+}

@@ -1,0 +1,243 @@
+//! A folder of manifests, watched. The only file that knows what a custom resource is.
+//!
+//! The folder is polled, not subscribed to: that works on every volume, also where Kubernetes swaps a symbolic link. A
+//! change is taken once the folder has been still for a moment, so that half-written files are not read; what cannot be
+//! compiled behaves as the compiler rules: what was accepted goes on being served.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crds::compile::{Compiled, compile};
+use crds::report::{Report, Verdict};
+use crds::world::World;
+use snapshot::{GatewayId, Secret};
+
+use super::{Loaded, ObjectReport};
+
+/// How often the folder is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Larger files are not read, in bytes.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// More files are not read.
+const FILES_MAX: usize = 10_000;
+
+/// Deeper folders are not read.
+const DEPTH_MAX: usize = 8;
+
+/// Why a folder gave no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds more than is read.
+    #[error("{path} holds more than {FILES_MAX} files")]
+    TooMany {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No gateway to be.
+    #[error("the folder holds no LLMGateway {0}; it holds {1}")]
+    NoGateway(GatewayId, String),
+    /// Several, and none was chosen.
+    #[error("the folder holds several gateways ({0}); choose one with --gateway NAMESPACE/NAME")]
+    WhichGateway(String),
+}
+
+/// A folder with what was last accepted of it.
+pub struct Folder {
+    path: PathBuf,
+    env: BTreeMap<String, Secret<String>>,
+    gateway: Option<GatewayId>,
+    previous: Option<Compiled>,
+}
+
+/// The state of every file, cheap to take and to compare.
+type Fingerprint = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+impl Folder {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(path: PathBuf, env: BTreeMap<String, Secret<String>>, gateway: Option<GatewayId>) -> Self {
+        Self { path, env, gateway, previous: None }
+    }
+
+    /// Reads and compiles the folder. What was accepted before counts.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; what is in use stays.
+    pub fn load(&mut self) -> Result<Loaded, LoadError> {
+        let mut documents = Vec::new();
+        for path in files(&self.path)? {
+            let name = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
+            let text = fs::read(&path).map_err(|source| LoadError::Read { path, source })?;
+            documents.push((name, self.expand(&String::from_utf8_lossy(&text))));
+        }
+        let parsed = World::parse(documents.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        drop(documents);
+        let compiled = compile(&parsed, self.previous.as_ref());
+        let chosen = self.choose(&compiled)?;
+        let reports = compiled.reports.iter().filter_map(|(id, report)| object_report(id, report)).collect();
+        let config = &compiled.gateways[&chosen];
+        let loaded = Loaded {
+            snapshot: config.snapshot.clone(),
+            credentials: config.credentials.clone(),
+            digest: snapshot::bundle::digest(&config.snapshot, &config.credentials),
+            reports,
+        };
+        self.previous = Some(compiled);
+        Ok(loaded)
+    }
+
+    /// Waits for the folder to change and be still again.
+    pub async fn changed(&self, seen: &mut Option<Vec<u8>>) {
+        let mut before = None;
+        loop {
+            tokio::time::sleep(POLL).await;
+            let now = fingerprint(&self.path);
+            let still = before.as_ref() == Some(&now);
+            let flat = flatten(&now);
+            if still && seen.as_ref() != Some(&flat) {
+                *seen = Some(flat);
+                return;
+            }
+            before = Some(now);
+        }
+    }
+
+    /// What the folder looks like now.
+    #[must_use]
+    pub fn seen(&self) -> Vec<u8> {
+        flatten(&fingerprint(&self.path))
+    }
+
+    fn choose(&self, compiled: &Compiled) -> Result<GatewayId, LoadError> {
+        let names = || compiled.gateways.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match &self.gateway {
+            Some(wanted) if compiled.gateways.contains_key(wanted) => Ok(wanted.clone()),
+            Some(wanted) => Err(LoadError::NoGateway(wanted.clone(), names())),
+            None => {
+                let mut ids = compiled.gateways.keys();
+                match (ids.next(), ids.next()) {
+                    (Some(only), None) => Ok(only.clone()),
+                    _ => Err(LoadError::WhichGateway(names())),
+                }
+            }
+        }
+    }
+
+    /// Puts allowed variables in the place of `${NAME}`; `$${` stands for `${`. All else stays as it is.
+    fn expand(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, after) = rest.split_at(at);
+            if before.ends_with('$') {
+                out.push_str(&before[..at - 1]);
+                out.push_str("${");
+                rest = &after[2..];
+                continue;
+            }
+            out.push_str(before);
+            let value = after.find('}').and_then(|end| Some((end, self.env.get(&after[2..end])?)));
+            match value {
+                Some((end, value)) => {
+                    out.push_str(value.expose());
+                    rest = &after[end + 1..];
+                }
+                None => {
+                    out.push_str("${");
+                    rest = &after[2..];
+                }
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+fn object_report(id: &crds::report::ObjectId, report: &Report) -> Option<ObjectReport> {
+    let (problem, served) = match &report.verdict {
+        Verdict::Accepted if report.warnings.is_empty() => return None,
+        Verdict::Accepted => (report.warnings.first()?, true),
+        Verdict::Pending(problem) | Verdict::Refused(problem) => (problem, report.serving_generation.is_some()),
+    };
+    Some(ObjectReport {
+        kind: id.kind.to_string(),
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        reason: problem.reason().to_owned(),
+        message: problem.message(),
+        served,
+    })
+}
+
+/// Manifest files below the folder, in order. Kubernetes mounts files as links into a hidden folder that it swaps; hidden
+/// entries are not read themselves, so that each file counts once.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut found = Vec::new();
+    walk(folder, 0, &mut found)?;
+    if found.len() > FILES_MAX {
+        return Err(LoadError::TooMany { path: folder.to_owned() });
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+    let failed = |source| LoadError::Read { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if hidden || found.len() > FILES_MAX {
+            continue;
+        }
+        // A link may dangle for the moment of its swap; the next look will see it.
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        let manifest = path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
+        if meta.is_dir() && depth < DEPTH_MAX {
+            walk(&path, depth + 1, found)?;
+        } else if meta.is_file() && manifest && meta.len() <= FILE_BYTES_MAX {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn fingerprint(folder: &Path) -> Fingerprint {
+    let paths = files(folder).unwrap_or_default();
+    let look = |path: PathBuf| {
+        let meta = fs::metadata(&path).ok();
+        let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        (real, meta.as_ref().map_or(0, fs::Metadata::len), meta.and_then(|meta| meta.modified().ok()))
+    };
+    paths.into_iter().map(look).collect()
+}
+
+fn flatten(fingerprint: &Fingerprint) -> Vec<u8> {
+    format!("{fingerprint:?}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_allowed_variables_are_expanded() {
+        let env = BTreeMap::from([("KEY".to_owned(), Secret::new("v".to_owned()))]);
+        let folder = Folder::new("d".into(), env, None);
+        for (text, expected) in [("a ${KEY} b", "a v b"), ("${OTHER}", "${OTHER}"), ("$${KEY}", "${KEY}"), ("${KEY", "${KEY"), ("${KEY}${KEY}", "vv"), ("$", "$")] {
+            assert_eq!(folder.expand(text), expected, "{text}");
+        }
+    }
+}

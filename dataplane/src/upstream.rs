@@ -1,0 +1,134 @@
+//! Walks a plan until a provider answers: connect, send, read the first event, classify, go on to the next target.
+//!
+//! Invariants: nothing is tried again once a byte of an answer is the client's; a credential goes to its provider's
+//! origin and nowhere else; dropping what this room returns cancels the call.
+
+mod attempt;
+mod classify;
+mod connection;
+pub mod dial;
+pub mod egress;
+mod pieces;
+mod pool;
+mod scripted;
+pub mod tls;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use providers::fault::Fault;
+use providers::passage::{CannotSay, Passage};
+
+use crate::clock::Clock;
+use crate::exchange::{Answer, Attempt, Call, Plan, Refusal};
+use crate::telemetry::metrics::Metrics;
+
+pub use attempt::Headers;
+pub use dial::Dial;
+pub use pool::Pool;
+
+/// One core's way out.
+pub struct Upstream {
+    dial: Arc<dyn Dial>,
+    pool: Pool,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+}
+
+/// What the attempts of a call came to, answered or not; read by the receipt.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// The last attempt.
+    pub attempt: Option<Attempt>,
+    /// How many there were.
+    pub attempts: u32,
+    /// Whether the last one was translated.
+    pub translated: bool,
+    /// Spent waiting for providers.
+    pub wait: Duration,
+    /// What went wrong, for our log.
+    pub detail: Option<String>,
+}
+
+/// Why one attempt gave no answer.
+#[derive(Debug)]
+struct Failure {
+    fault: Fault,
+    status: Option<u16>,
+    retry_after: Option<Duration>,
+    verbatim: Option<bytes::Bytes>,
+    detail: String,
+}
+
+impl Upstream {
+    /// A way out with an empty pool.
+    #[must_use]
+    pub fn new(dial: Arc<dyn Dial>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { dial, pool: Pool::default(), clock, metrics }
+    }
+
+    /// Closes idle connections that are too old; called now and then by the core.
+    pub fn sweep(&self) {
+        self.pool.sweep(self.clock.now());
+    }
+
+    /// Tries the plan's targets in order until one answers.
+    ///
+    /// # Errors
+    /// The last failure, or that no target can take what the call says.
+    pub async fn run(&self, plan: &Plan, call: &Call, headers: &Headers, trace: &mut Trace) -> Result<Answer, Refusal> {
+        let mut last = None;
+        for (place, attempt) in plan.attempts.iter().enumerate() {
+            let speaks = &attempt.provider.provider.surfaces;
+            let passage = match Passage::choose(call.surface, speaks, &call.head, &call.body, &attempt.model) {
+                Ok(passage) => passage,
+                Err(why) => {
+                    last.get_or_insert_with(|| cannot_say(call, attempt, &why));
+                    continue;
+                }
+            };
+            trace.attempt = Some(attempt.clone());
+            trace.attempts += 1;
+            trace.translated = matches!(passage, Passage::Translated(_));
+            let began = self.clock.now();
+            let tried = self.attempt(attempt, &passage, call.head.stream, headers).await;
+            trace.wait += self.clock.now() - began;
+            let meters = self.metrics.provider(&attempt.provider.provider.id);
+            let failure = match tried {
+                Ok(answer) => {
+                    meters.attempt_answered();
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            meters.attempt_failed(failure.fault.class);
+            trace.detail = Some(failure.detail.clone());
+            let again = place + 1 < plan.attempts.len() && plan.fallback_on.contains(&failure.fault.class);
+            last = Some(failure.into_refusal(attempt));
+            if !again {
+                break;
+            }
+        }
+        Err(last.unwrap_or(Refusal::NotReady))
+    }
+}
+
+impl Failure {
+    fn into_refusal(self, attempt: &Attempt) -> Refusal {
+        let provider = attempt.provider.provider.id.name().to_owned();
+        let Self { fault, status, retry_after, verbatim, detail: _ } = self;
+        Refusal::Upstream { provider, fault, status, retry_after, verbatim }
+    }
+}
+
+fn cannot_say(call: &Call, attempt: &Attempt, why: &CannotSay) -> Refusal {
+    let field = match why {
+        CannotSay::Field { field, .. } => Some(field.clone()),
+        CannotSay::Surface { .. } => None,
+    };
+    let provider = attempt.provider.provider.id.name();
+    let why = format!("provider `{provider}` cannot take this call: {why}");
+    Refusal::CannotSay { model: call.head.model.clone(), surface: call.surface, why, field }
+}
+

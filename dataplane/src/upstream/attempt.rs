@@ -1,0 +1,279 @@
+//! One try at one target: take or open a connection, send, and read as far as the commit point.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use providers::passage::{Passage, Pushed};
+use snapshot::{FailureClass, ProviderKind, Simulated, Surface, Timeouts};
+use tokio::time::timeout_at;
+
+use super::classify::{ours, told, unreadable};
+use super::connection::Connection;
+use super::pieces::Pieces;
+use super::pool::Lease;
+use super::scripted::Scripted;
+use super::wire::Wire;
+use super::{Failure, Upstream};
+use crate::clock::Instant;
+use crate::exchange::{Answer, Attempt, Source, Streaming};
+use crate::live::Origin;
+
+/// Largest answer that is not streamed, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Largest error body that is read, in bytes.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// A simulated provider has no endpoint with time limits of its own.
+const SIMULATED_TOTAL: Duration = Duration::from_secs(600);
+
+/// Headers of the client that concern the provider, passed on when both speak one dialect.
+#[derive(Debug, Default)]
+pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    /// Picks them out of a request's head.
+    #[must_use]
+    pub fn of_client(headers: &HeaderMap) -> Self {
+        const NAMES: [&str; 4] = ["anthropic-beta", "anthropic-version", "openai-beta", "idempotency-key"];
+        let found = NAMES.iter().filter_map(|name| headers.get(*name).map(|value| (HeaderName::from_static(name), value.clone())));
+        Self(found.collect())
+    }
+}
+
+impl Upstream {
+    pub(super) async fn attempt(&self, attempt: &Attempt, passage: &Passage, stream: bool, headers: &Headers) -> Result<Answer, Failure> {
+        let provider = &attempt.provider.provider;
+        match (&provider.kind, &attempt.provider.origin) {
+            (ProviderKind::Simulated(config), _) => self.play(attempt, config, passage, stream).await,
+            (ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint), Some(origin)) => {
+                let limits = Limits::new(endpoint.timeouts, self.clock.now());
+                let request = request(attempt, passage, stream, headers).map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
+                let (response, lease) = self.exchange(origin, request, passage, &limits).await?;
+                self.read(response, lease, passage, stream, &limits).await
+            }
+            (_, None) => Err(ours(FailureClass::ConnectError, "the provider has no address", "a provider without an origin".to_owned())),
+        }
+    }
+
+    /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
+    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, passage: &Passage, limits: &Limits) -> Result<(Response<Incoming>, Lease), Failure> {
+        let mut request = request;
+        loop {
+            let pooled = self.pool.take(origin.number, self.clock.now());
+            let reused = pooled.is_some();
+            let mut connection = match pooled {
+                Some(connection) => connection,
+                None => self.open(origin, limits).await?,
+            };
+            let sent = timeout_at(limits.first_byte(self.clock.now()), connection.send(request)).await;
+            let lease = |connection| Lease { connection, origin: origin.number, pool: self.pool.clone() };
+            match sent {
+                Err(_) => return Err(late("no answer began within the first-byte time")),
+                Ok(Ok(response)) => return Ok((response, lease(connection))),
+                Ok(Err(mut error)) => match error.take_message() {
+                    Some(mut unsent) if reused => {
+                        *unsent.body_mut() = Pieces::new(passage.request());
+                        request = unsent;
+                    }
+                    _ => return Err(ours(FailureClass::ConnectError, "the connection to the provider broke", format!("{}", error.into_error()))),
+                },
+            }
+        }
+    }
+
+    async fn open(&self, origin: &Arc<Origin>, limits: &Limits) -> Result<Connection, Failure> {
+        let failed = |detail: String| ours(FailureClass::ConnectError, "the provider cannot be reached", detail);
+        let opening = async {
+            let dialled = self.dial.dial(origin).await.map_err(|error| failed(error.to_string()))?;
+            Connection::open(dialled).await.map_err(|error| failed(error.to_string()))
+        };
+        let deadline = limits.connect(self.clock.now());
+        timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(failed("no connection within the connect time".to_owned())))
+    }
+
+    async fn read(&self, response: Response<Incoming>, lease: Lease, passage: &Passage, stream: bool, limits: &Limits) -> Result<Answer, Failure> {
+        let (head, incoming) = response.into_parts();
+        let status = head.status.as_u16();
+        let wire = Wire::new(incoming, lease, self.clock.clone(), limits.idle, limits.total);
+        if !head.status.is_success() {
+            let body = whole(wire, ERROR_BYTES_MAX).await.unwrap_or_default();
+            let same = matches!(passage, Passage::Same(_));
+            return Err(told(passage.surface(), same, status, &head.headers, body, self.clock.unix_ms()));
+        }
+        if let Some(detail) = unreadable(&head.headers) {
+            return Err(ours(FailureClass::InvalidResponse, "the provider's answer cannot be read", detail));
+        }
+        if stream {
+            return begin(Box::pin(wire), passage, limits.first_byte(self.clock.now())).await;
+        }
+        read_whole(whole(wire, ANSWER_BYTES_MAX).await?, passage)
+    }
+
+    async fn play(&self, attempt: &Attempt, config: &Simulated, passage: &Passage, stream: bool) -> Result<Answer, Failure> {
+        let turn = attempt.provider.turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut body = BytesMut::new();
+        passage.request().iter().for_each(|piece| body.extend_from_slice(piece));
+        let script = providers::simulated::play(config, passage.surface(), &body, turn);
+        let deadline = self.clock.now() + SIMULATED_TOTAL;
+        let source = Scripted::new(script.beats, self.clock.clone(), deadline);
+        if script.status >= 400 {
+            let body = whole(source, ERROR_BYTES_MAX).await?;
+            let mut headers = HeaderMap::new();
+            if let Some(seconds) = script.retry_after_seconds {
+                headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            let same = matches!(passage, Passage::Same(_));
+            return Err(told(passage.surface(), same, script.status, &headers, body, self.clock.unix_ms()));
+        }
+        if stream {
+            return begin(Box::pin(source), passage, deadline).await;
+        }
+        read_whole(whole(source, ANSWER_BYTES_MAX).await?, passage)
+    }
+}
+
+/// When each wait of an attempt ends.
+struct Limits {
+    timeouts: Timeouts,
+    idle: Duration,
+    total: Instant,
+}
+
+impl Limits {
+    fn new(timeouts: Timeouts, now: Instant) -> Self {
+        let total = now + Duration::from_millis(timeouts.total_ms.into());
+        Self { timeouts, idle: Duration::from_millis(timeouts.idle_ms.into()), total }
+    }
+
+    fn connect(&self, now: Instant) -> Instant {
+        self.total.min(now + Duration::from_millis(self.timeouts.connect_ms.into()))
+    }
+
+    fn first_byte(&self, now: Instant) -> Instant {
+        self.total.min(now + Duration::from_millis(self.timeouts.first_byte_ms.into()))
+    }
+}
+
+fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
+    const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+    let provider = &attempt.provider;
+    let path = provider.path(passage.surface()).ok_or("the provider does not speak this surface")?;
+    let mut request = Request::new(Pieces::new(passage.request()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target(provider, path)?;
+    let headers = request.headers_mut();
+    headers.reserve(8);
+    headers.insert(HOST, provider.host.clone());
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, if stream { EVENTS } else { JSON });
+    headers.insert(USER_AGENT, AGENT);
+    if passage.surface() == Surface::Messages {
+        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    }
+    if matches!(passage, Passage::Same(_)) {
+        for (name, value) in &client.0 {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Some((name, value)) = &provider.credential {
+        headers.insert(name, value.expose().clone());
+    } else {
+        headers.remove(AUTHORIZATION);
+    }
+    Ok(request)
+}
+
+/// HTTP/1.1 wants the path alone, HTTP/2 the authority too: hyper makes the one out of the other, so an absolute form
+/// is given only where TLS may have chosen HTTP/2.
+fn target(provider: &crate::live::LiveProvider, path: &http::uri::PathAndQuery) -> Result<Uri, String> {
+    let Some(authority) = &provider.authority else { return Ok(Uri::from(path.clone())) };
+    let parts = Uri::builder().scheme("https").authority(authority.clone()).path_and_query(path.clone());
+    parts.build().map_err(|error| error.to_string())
+}
+
+/// Reads a body to its end. One frame is handed on as it is.
+async fn whole<B>(body: B, bytes_max: usize) -> Result<Bytes, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error = crate::exchange::Broken>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|broken| {
+            let message = if broken.class == FailureClass::Timeout { "the provider's answer came too late" } else { "the provider's answer broke off" };
+            ours(broken.class, message, broken.detail)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        if rest.len() + data.len() > bytes_max {
+            return Err(ours(FailureClass::InvalidResponse, "the provider's answer is too large", format!("more than {bytes_max} bytes")));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
+    let read = passage.read_whole(body);
+    read.map(Answer::Whole).map_err(|fault| Failure {
+        detail: format!("status 200 with {}", fault.class.word()),
+        fault,
+        status: Some(200),
+        retry_after: None,
+        verbatim: None,
+    })
+}
+
+/// Reads until the first real event, which decides whether this is an answer.
+async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Result<Answer, Failure> {
+    let mut reader = passage.stream_reader();
+    let mut first = BytesMut::new();
+    loop {
+        let frame = timeout_at(deadline, source.frame()).await.map_err(|_| late("no first event within the first-byte time"))?;
+        let Pushed { bytes, fault } = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => reader.push(data),
+                Err(_) => continue,
+            },
+            Some(Err(broken)) => return Err(ours(broken.class, "the provider's stream broke off before it began", broken.detail)),
+            None => match reader.finish() {
+                Pushed { fault: None, .. } if !reader.has_begun() => return Err(ours(FailureClass::InvalidResponse, "the provider's stream is empty", "a stream without an event".to_owned())),
+                ended => ended,
+            },
+        };
+        if let Some(fault) = fault {
+            if !reader.has_begun() {
+                let detail = format!("the first event is {}", fault.class.word());
+                return Err(Failure { fault, status: Some(200), retry_after: None, verbatim: None, detail });
+            }
+            first.extend_from_slice(&bytes);
+            return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: Some(fault), reader, source })));
+        }
+        if first.is_empty() && reader.has_begun() {
+            return Ok(Answer::Stream(Box::new(Streaming { first: bytes, fault: None, reader, source })));
+        }
+        first.extend_from_slice(&bytes);
+        if reader.has_begun() {
+            return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: None, reader, source })));
+        }
+    }
+}
+
+fn late(detail: &str) -> Failure {
+    ours(FailureClass::Timeout, "the provider did not answer in time", detail.to_owned())
+}

@@ -1,0 +1,63 @@
+//! One connection to a provider, HTTP/1.1 or HTTP/2, and one exchange on it.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::dial::Dialled;
+use super::pieces::Pieces;
+
+/// A connection that can take a request.
+#[derive(Debug)]
+pub(super) enum Connection {
+    /// One exchange at a time.
+    Http1(http1::SendRequest<Pieces>),
+    /// Many at a time; clones share the connection.
+    Http2(http2::SendRequest<Pieces>),
+}
+
+impl Connection {
+    /// Shakes hands and leaves the connection to a task of this core, which ends with it.
+    pub(super) async fn open(dialled: Dialled) -> Result<Self, hyper::Error> {
+        let io = TokioIo::new(dialled.io);
+        if dialled.http2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+            tokio::spawn(async move { drop(connection.await) });
+            return Ok(Self::Http2(sender));
+        }
+        let (sender, connection) = http1::Builder::new().max_buf_size(1 << 18).handshake(io).await?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self::Http1(sender))
+    }
+
+    /// Whether it can take a request, as far as is known now.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Http1(sender) => !sender.is_closed(),
+            Self::Http2(sender) => !sender.is_closed(),
+        }
+    }
+
+    /// Sends and waits for the head. A request that never left comes back, to be sent on another connection.
+    pub(super) async fn send(&mut self, mut request: Request<Pieces>) -> Result<Response<Incoming>, TrySendError<Request<Pieces>>> {
+        match self {
+            Self::Http1(sender) => {
+                // HTTP/1.1 takes the path alone; a request made for TLS names its authority too.
+                if request.uri().authority().is_some()
+                    && let Some(path) = request.uri().path_and_query().cloned()
+                {
+                    *request.uri_mut() = path.into();
+                }
+                // A connection fresh from its last exchange may need one more turn of its task.
+                drop(sender.ready().await);
+                sender.try_send_request(request).await
+            }
+            Self::Http2(sender) => {
+                request.headers_mut().remove(http::header::HOST);
+                drop(sender.ready().await);
+                sender.try_send_request(request).await
+            }
+        }
+    }
+}

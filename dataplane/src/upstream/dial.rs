@@ -1,0 +1,133 @@
+//! How a connection comes about: name look-up, egress rules, TCP, TLS.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+use snapshot::Scheme;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::egress;
+use super::tls::Trust;
+use crate::live::Origin;
+
+/// A byte stream to a provider.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A fresh connection.
+pub struct Dialled {
+    /// The stream.
+    pub io: Box<dyn Io>,
+    /// The server chose HTTP/2 (by ALPN).
+    pub http2: bool,
+}
+
+/// Why there is no connection. The text is for our log, not for clients.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("name look-up of `{host}` failed: {source}")]
+    LookUp {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Every address is one that the provider may not dial.
+    #[error("`{host}` is at {address}, which is not a public address; allow its network in spec.egress.allowCIDRs of the LLMGateway")]
+    NotAllowed {
+        /// The name.
+        host: String,
+        /// The first address.
+        address: std::net::IpAddr,
+    },
+    /// TCP.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The last address tried.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS.
+    #[error("TLS with `{host}` failed: {source}")]
+    Tls {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a dialling takes: boxed, because tests dial in-memory pipes instead.
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Dialled, DialError>> + Send + 'a>>;
+
+/// Opens connections.
+pub trait Dial: Send + Sync + 'static {
+    /// Opens one to the origin.
+    fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a>;
+}
+
+/// TCP and rustls. No proxy is ever used: neither flags nor environment name one.
+pub struct Network {
+    trust: Trust,
+}
+
+impl Network {
+    /// Trusts the platform's roots, `extra` and what a provider adds.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        Self { trust }
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<Dialled, DialError> {
+        let endpoint = &origin.endpoint;
+        let tcp = tcp(origin).await?;
+        match endpoint.scheme {
+            Scheme::Http => Ok(Dialled { io: Box::new(tcp), http2: false }),
+            Scheme::Https => {
+                let failed = |source| DialError::Tls { host: endpoint.host.clone(), source };
+                let config = self.trust.client(origin).map_err(|error| failed(io::Error::other(error)))?;
+                let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+                let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.map_err(failed)?;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                Ok(Dialled { io: Box::new(stream), http2 })
+            }
+        }
+    }
+}
+
+impl Dial for Network {
+    fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a> {
+        Box::pin(self.connect(origin))
+    }
+}
+
+async fn tcp(origin: &Origin) -> Result<TcpStream, DialError> {
+    let host = &origin.endpoint.host;
+    let found = tokio::net::lookup_host((host.as_str(), origin.endpoint.port)).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|source| DialError::LookUp { host: host.clone(), source })?.collect();
+    let Some(first) = addresses.first().copied() else {
+        return Err(DialError::LookUp { host: host.clone(), source: io::Error::other("no address") });
+    };
+    let mut last = DialError::NotAllowed { host: host.clone(), address: first.ip() };
+    for address in addresses {
+        if !egress::may_dial(origin.endpoint.reach, &origin.egress, address.ip()) {
+            continue;
+        }
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true).map_err(|source| DialError::Connect { address, source })?;
+                return Ok(stream);
+            }
+            Err(source) => last = DialError::Connect { address, source },
+        }
+    }
+    Err(last)
+}
