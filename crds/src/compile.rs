@@ -57,11 +57,22 @@ struct Compiler<'a> {
 /// Compiles a world. `previous` is what the last compilation gave.
 #[must_use]
 pub fn compile(parsed: &Parsed, previous: Option<&Compiled>) -> Compiled {
-    let mut compiler = Compiler { world: &parsed.world, previous: previous.map(|compiled| &compiled.accepted), refused: BTreeSet::new(), now: Accepted::default(), reports: BTreeMap::new() };
+    let mut compiler = Compiler {
+        world: &parsed.world,
+        previous: previous.map(|compiled| &compiled.accepted),
+        refused: BTreeSet::new(),
+        now: Accepted::default(),
+        reports: BTreeMap::new(),
+    };
     for rejected in &parsed.rejected {
         let ObjectId { kind, namespace, name } = rejected.id.clone();
         compiler.refused.insert((kind, (namespace, name)));
-        let report = Report { generation: rejected.generation, verdict: Verdict::Refused(rejected.problem.clone()), serving_generation: None, warnings: Vec::new() };
+        let report = Report {
+            generation: rejected.generation,
+            verdict: Verdict::Refused(rejected.problem.clone()),
+            serving_generation: None,
+            warnings: Vec::new(),
+        };
         compiler.reports.insert(rejected.id.clone(), report);
     }
     compiler.gateways();
@@ -103,7 +114,11 @@ impl Compiler<'_> {
 
     /// The value of a Secret's entry. Empty, or a `${NAME}` that nobody expanded, is no value.
     fn secret(&self, namespace: &str, secret: &str, key: &str) -> Result<Secret<String>, Problem> {
-        let entries = self.world.secrets.get(&(namespace.to_owned(), secret.to_owned())).ok_or_else(|| Problem::SecretNotFound { secret: secret.to_owned() })?;
+        let entries = self
+            .world
+            .secrets
+            .get(&(namespace.to_owned(), secret.to_owned()))
+            .ok_or_else(|| Problem::SecretNotFound { secret: secret.to_owned() })?;
         let missing = || Problem::SecretKeyMissing { secret: secret.to_owned(), key: key.to_owned() };
         let value = entries.get(key).ok_or_else(missing)?;
         let text = std::str::from_utf8(value.expose()).map_err(|_| missing())?.trim();

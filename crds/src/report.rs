@@ -201,25 +201,41 @@ impl Problem {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::Invalid(complaints) => complaints.iter().map(|complaint| format!("{}: {}", complaint.path, complaint.message)).collect::<Vec<_>>().join("; "),
+            Self::Invalid(complaints) => {
+                complaints.iter().map(|complaint| format!("{}: {}", complaint.path, complaint.message)).collect::<Vec<_>>().join("; ")
+            }
             Self::Unreadable(why) => why.clone(),
             Self::Twice { first, again } => format!("the object stands in {first} and again in {again}; keep one"),
             Self::UnsupportedFeature(what) => format!("this version does not serve {what}; the object has no effect"),
             Self::SecretNotFound { secret } => format!("Secret {secret} is not in this namespace; create it"),
-            Self::SecretKeyMissing { secret, key } => format!("Secret {secret} has no value for key {key} (empty, or a ${{NAME}} that was not allowed with --env); set it"),
-            Self::ConfigMapKeyMissing { config_map, key } => format!("ConfigMap {config_map} with key {key} is not in this namespace; create it"),
+            Self::SecretKeyMissing { secret, key } => {
+                format!("Secret {secret} has no value for key {key} (empty, or a ${{NAME}} that was not allowed with --env); set it")
+            }
+            Self::ConfigMapKeyMissing { config_map, key } => {
+                format!("ConfigMap {config_map} with key {key} is not in this namespace; create it")
+            }
             Self::ProviderNotFound { provider } => format!("LLMProvider {provider} does not exist or is not accepted"),
-            Self::ProviderNotShared { provider, namespace } => format!("LLMProvider {provider} is not shared with namespace {namespace}; its spec.allowedNamespaces would have to say so"),
+            Self::ProviderNotShared { provider, namespace } => {
+                format!("LLMProvider {provider} is not shared with namespace {namespace}; its spec.allowedNamespaces would have to say so")
+            }
             Self::PolicyNotFound { policy } => format!("RoutingPolicy {policy} does not exist or is not accepted"),
             Self::PolicyNotPermitted { policy } => format!("RoutingPolicy {policy} is neither in the key's namespace nor in its gateway's"),
-            Self::NoGateway { namespace } => format!("no LLMGateway admits namespace {namespace}; its spec.allowedNamespaces would have to say so"),
+            Self::NoGateway { namespace } => {
+                format!("no LLMGateway admits namespace {namespace}; its spec.allowedNamespaces would have to say so")
+            }
             Self::GatewayNotPermitted { gateway } => format!("LLMGateway {gateway} does not exist or does not admit this namespace"),
-            Self::AmbiguousGateway { gateways } => format!("several LLMGateways admit this namespace ({}); name one in spec.gatewayRef", gateways.join(", ")),
-            Self::TeamNotPermitted { team } => format!("team {team} is neither this namespace nor granted to it by the gateway's spec.teams"),
+            Self::AmbiguousGateway { gateways } => {
+                format!("several LLMGateways admit this namespace ({}); name one in spec.gatewayRef", gateways.join(", "))
+            }
+            Self::TeamNotPermitted { team } => {
+                format!("team {team} is neither this namespace nor granted to it by the gateway's spec.teams")
+            }
             Self::DuplicateKey { winner } => format!("VirtualKey {winner} is older and has the same key; give this one a key of its own"),
             Self::KeyTextUnusable(why) => why.clone(),
             Self::Malformed { path, why } => format!("{path}: {why}"),
-            Self::ModelAmbiguous { model, other } => format!("model {model} is declared by {other} too; clients must write provider/{model}"),
+            Self::ModelAmbiguous { model, other } => {
+                format!("model {model} is declared by {other} too; clients must write provider/{model}")
+            }
         }
     }
 }

@@ -163,7 +163,9 @@ impl Definition {
         for (place, item) in items.iter().enumerate() {
             let identity = match schema["x-kubernetes-list-type"].as_str() {
                 Some("set") => Some(item.to_string()),
-                Some("map") => schema["x-kubernetes-list-map-keys"].as_array().map(|keys| keys.iter().filter_map(Value::as_str).map(|key| item[key].to_string()).collect()),
+                Some("map") => schema["x-kubernetes-list-map-keys"]
+                    .as_array()
+                    .map(|keys| keys.iter().filter_map(Value::as_str).map(|key| item[key].to_string()).collect()),
                 _ => None,
             };
             let length = path.len();

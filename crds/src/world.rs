@@ -167,7 +167,14 @@ impl Reader {
     }
 
     fn plain(&mut self, kind: &str, namespace: String, name: String, document: &Value) {
-        let entries = |field: &str| document.get(field).and_then(Value::as_object).into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        let entries = |field: &str| {
+            document
+                .get(field)
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        };
         if kind == "ConfigMap" {
             self.parsed.world.config_maps.insert((namespace, name), entries("data").collect());
             return;
@@ -202,7 +209,9 @@ impl Reader {
             Kind::Document => drop(world.config_maps.remove(&key)),
         }
         let shown = if Kind::of(kind) == Kind::Document { format!("{kind} {name}") } else { name };
-        self.parsed.rejected.retain(|rejected| rejected.id.kind != Kind::of(kind) || rejected.id.namespace != namespace || rejected.id.name != shown);
+        self.parsed
+            .rejected
+            .retain(|rejected| rejected.id.kind != Kind::of(kind) || rejected.id.namespace != namespace || rejected.id.name != shown);
         self.reject(Kind::of(kind), &namespace, &shown, None, Problem::Twice { first, again });
     }
 }
@@ -221,7 +230,10 @@ fn metadata(namespace: &str, name: &str) -> Vec<Complaint> {
     let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let label = |text: &str, max: usize, dots: bool| {
         let bytes = text.as_bytes();
-        bytes.len() <= max && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-' || dots && *b == b'.')
+        bytes.len() <= max
+            && edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-' || dots && *b == b'.')
     };
     let mut complaints = Vec::new();
     if !label(name, 253, true) {

@@ -45,7 +45,12 @@ pub struct State {
 
 /// The admin port's routes.
 pub fn routes(state: Arc<State>) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics)).route("/internal/config", get(config)).with_state(state)
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/internal/config", get(config))
+        .with_state(state)
 }
 
 async fn healthz() -> &'static str {

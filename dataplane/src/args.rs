@@ -219,7 +219,14 @@ mod tests {
 
     #[test]
     fn each_wrong_flag_is_refused() {
-        for line in ["", "--manifests d --cores 0", "--manifests d --listen nowhere", "--manifests d --tls-cert c", "--manifests d --gateway A/b", "--manifests d --extra-ca /no/such/file"] {
+        for line in [
+            "",
+            "--manifests d --cores 0",
+            "--manifests d --listen nowhere",
+            "--manifests d --tls-cert c",
+            "--manifests d --gateway A/b",
+            "--manifests d --extra-ca /no/such/file",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -59,7 +59,10 @@ enum State {
     /// A whole answer, not yet given.
     Whole(Bytes),
     /// A stream under way.
-    Stream { streaming: Box<Streaming>, say: SayFault },
+    Stream {
+        streaming: Box<Streaming>,
+        say: SayFault,
+    },
     /// A last event, then the end.
     Last(Bytes, Fault),
     Over,

@@ -85,10 +85,8 @@ fn resolve(live: &Live, grant: &Grant, model: &str) -> Result<Attempt, Refusal> 
             return if grant.allows_model(names.into_iter().flatten()) { Ok(attempt) } else { Err(not_allowed(model)) };
         }
     }
-    let mut candidates = live
-        .models
-        .declared(grant.namespace(), model)
-        .filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
+    let mut candidates =
+        live.models.declared(grant.namespace(), model).filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
     let Some(first) = candidates.next() else { return Err(unknown(live, grant, model)) };
     if candidates.next().is_some() {
         return Err(ambiguous(live, grant, model));

@@ -52,7 +52,8 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// # Errors
 /// See [`RunError`].
 pub fn run(settings: Settings) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io_error("cannot start the control runtime"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io_error("cannot start the control runtime"))?;
     runtime.block_on(control(settings))
 }
 
@@ -63,7 +64,8 @@ async fn control(settings: Settings) -> Result<(), RunError> {
     let log = AccessLog::start(&settings.access_log, metrics.log_dropped.clone()).map_err(io_error("cannot open the access log"))?;
     let books = Arc::new(Books { metrics: metrics.clone(), log });
     let mut gateway = Gateway::new(&settings, metrics, books.clone(), clock);
-    let admin_port = tokio::net::TcpListener::bind(settings.admin).await.map_err(|source| StartError::Bind { address: settings.admin, source })?;
+    let admin_port =
+        tokio::net::TcpListener::bind(settings.admin).await.map_err(|source| StartError::Bind { address: settings.admin, source })?;
     let admin_address = admin_port.local_addr().map_err(io_error("the admin port"))?;
     let state = Arc::new(gateway.admin_state());
     let admin = tokio::spawn(axum::serve(admin_port, admin::routes(state.clone())).into_future());
@@ -98,7 +100,15 @@ async fn control(settings: Settings) -> Result<(), RunError> {
 fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
     let mut config = state.config.lock().unwrap_or_else(PoisonError::into_inner);
     for report in loaded.reports.iter().filter(|report| !config.rejected.contains(report)) {
-        tracing::warn!(kind = report.kind, namespace = report.namespace, name = report.name, reason = report.reason, served = report.served, "{}", report.message);
+        tracing::warn!(
+            kind = report.kind,
+            namespace = report.namespace,
+            name = report.name,
+            reason = report.reason,
+            served = report.served,
+            "{}",
+            report.message
+        );
     }
     config.rejected.clone_from(&loaded.reports);
     config.last_error = None;
@@ -107,7 +117,12 @@ fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
         return;
     }
     let revision = gateway.take(loaded);
-    tracing::info!(revision = &*revision.text, providers = loaded.snapshot.providers.len(), keys = loaded.snapshot.keys.len(), "serving a new configuration");
+    tracing::info!(
+        revision = &*revision.text,
+        providers = loaded.snapshot.providers.len(),
+        keys = loaded.snapshot.keys.len(),
+        "serving a new configuration"
+    );
     *config = Config {
         sequence: revision.sequence,
         revision: revision.text.to_string(),
@@ -142,7 +157,9 @@ fn announce(settings: &Settings, gateway: &Gateway, cores: &Cores, admin: std::n
     let models: Vec<&str> = routing::declared(&live).into_iter().take(20).collect();
     let first = models.first().copied().unwrap_or("MODEL");
     tracing::info!(listen = %address, admin = %admin, cores = settings.cores, ?keys, ?models, "listening");
-    tracing::info!("try: curl {scheme}://{address}/v1/chat/completions -H \"Authorization: Bearer $KEY\" -H content-type:application/json -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'");
+    tracing::info!(
+        "try: curl {scheme}://{address}/v1/chat/completions -H \"Authorization: Bearer $KEY\" -H content-type:application/json -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+    );
     if let Some(path) = &settings.print_ports {
         let partial = path.with_extension("partial");
         std::fs::write(&partial, format!("{{\"listen\":\"{address}\",\"admin\":\"{admin}\"}}\n"))?;

@@ -54,7 +54,14 @@ pub struct Reply {
 ///
 /// # Errors
 /// The gateway's or the provider's no.
-pub async fn serve(rooms: &Rooms, entry: &mut Option<Entry>, surface: Surface, headers: &HeaderMap, intake: impl Intake, say: SayFault) -> Result<Reply, Refusal> {
+pub async fn serve(
+    rooms: &Rooms,
+    entry: &mut Option<Entry>,
+    surface: Surface,
+    headers: &HeaderMap,
+    intake: impl Intake,
+    say: SayFault,
+) -> Result<Reply, Refusal> {
     let Some(note) = entry.as_mut() else { return Err(Refusal::NotReady) };
     let live = note.live().clone();
     let grant = auth::identify(&live, headers, rooms.clock.unix_ms())?;

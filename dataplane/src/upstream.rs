@@ -131,4 +131,3 @@ fn cannot_say(call: &Call, attempt: &Attempt, why: &CannotSay) -> Refusal {
     let why = format!("provider `{provider}` cannot take this call: {why}");
     Refusal::CannotSay { model: call.head.model.clone(), surface: call.surface, why, field }
 }
-

@@ -8,8 +8,21 @@ use super::shared::{Namespaces, Status};
 
 /// One data plane: who may attach keys to it and what it allows.
 #[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[kube(group = "portolan.dev", version = "v1alpha1", kind = "LLMGateway", plural = "llmgateways", shortname = "lgw", category = "portolan", namespaced, status = "Status", derive = "PartialEq")]
-#[kube(printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"), printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[kube(
+    group = "portolan.dev",
+    version = "v1alpha1",
+    kind = "LLMGateway",
+    plural = "llmgateways",
+    shortname = "lgw",
+    category = "portolan",
+    namespaced,
+    status = "Status",
+    derive = "PartialEq"
+)]
+#[kube(
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LLMGatewaySpec {
     /// Namespaces whose VirtualKeys may belong to this gateway.

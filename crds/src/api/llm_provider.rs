@@ -8,8 +8,22 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 
 /// Where models are, how they are spoken to and what they cost.
 #[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[kube(group = "portolan.dev", version = "v1alpha1", kind = "LLMProvider", plural = "llmproviders", shortname = "lp", category = "portolan", namespaced, status = "Status", derive = "PartialEq")]
-#[kube(printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"), printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"), printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[kube(
+    group = "portolan.dev",
+    version = "v1alpha1",
+    kind = "LLMProvider",
+    plural = "llmproviders",
+    shortname = "lp",
+    category = "portolan",
+    namespaced,
+    status = "Status",
+    derive = "PartialEq"
+)]
+#[kube(
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
 #[x_kube(validation = Rule::new("self.type != 'OpenAICompatible' || has(self.endpoint)").message("endpoint is required with type OpenAICompatible"))]
@@ -216,7 +230,12 @@ fn total() -> i32 {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect_milliseconds: connect(), first_byte_milliseconds: first_byte(), idle_milliseconds: idle(), total_milliseconds: total() }
+        Self {
+            connect_milliseconds: connect(),
+            first_byte_milliseconds: first_byte(),
+            idle_milliseconds: idle(),
+            total_milliseconds: total(),
+        }
     }
 }
 

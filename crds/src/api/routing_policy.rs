@@ -8,8 +8,21 @@ use super::shared::{ObjectRef, Status};
 
 /// Which targets a model's calls go to, and when to the next. VirtualKeys name it.
 #[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[kube(group = "portolan.dev", version = "v1alpha1", kind = "RoutingPolicy", plural = "routingpolicies", shortname = "rp", category = "portolan", namespaced, status = "Status", derive = "PartialEq")]
-#[kube(printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"), printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[kube(
+    group = "portolan.dev",
+    version = "v1alpha1",
+    kind = "RoutingPolicy",
+    plural = "routingpolicies",
+    shortname = "rp",
+    category = "portolan",
+    namespaced,
+    status = "Status",
+    derive = "PartialEq"
+)]
+#[kube(
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoutingPolicySpec {
     /// Tried in order; the first that fits decides. None fits: the model is resolved as without a policy.

@@ -9,8 +9,24 @@ use super::shared::{ObjectRef, SecretKeyRef, Status};
 
 /// Who may call, and what.
 #[derive(CustomResource, Debug, Clone, PartialEq, Deserialize, Serialize, KubeSchema)]
-#[kube(group = "portolan.dev", version = "v1alpha1", kind = "VirtualKey", plural = "virtualkeys", shortname = "vk", category = "portolan", namespaced, status = "Status", derive = "PartialEq")]
-#[kube(printcolumn(name = "Team", type_ = "string", json_path = ".spec.owner.team"), printcolumn(name = "Expires", type_ = "date", json_path = ".spec.expiresAt"), printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend"), printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"), printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[kube(
+    group = "portolan.dev",
+    version = "v1alpha1",
+    kind = "VirtualKey",
+    plural = "virtualkeys",
+    shortname = "vk",
+    category = "portolan",
+    namespaced,
+    status = "Status",
+    derive = "PartialEq"
+)]
+#[kube(
+    printcolumn(name = "Team", type_ = "string", json_path = ".spec.owner.team"),
+    printcolumn(name = "Expires", type_ = "date", json_path = ".spec.expiresAt"),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VirtualKeySpec {
     /// The LLMGateway that it belongs to; by default the only one that admits its namespace.

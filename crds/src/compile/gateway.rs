@@ -65,7 +65,10 @@ pub(super) fn lower(gateway: &LLMGateway) -> Option<Gateway> {
 fn networks(gateway: &LLMGateway) -> Result<Vec<IpNet>, Problem> {
     let mut networks = Vec::new();
     for (place, text) in gateway.spec.egress.allow_cidrs.iter().enumerate() {
-        let network = text.parse().map_err(|_| Problem::Malformed { path: format!("spec.egress.allowCIDRs[{place}]"), why: format!("{text} is no network; write it like 10.20.0.0/16") })?;
+        let network = text.parse().map_err(|_| Problem::Malformed {
+            path: format!("spec.egress.allowCIDRs[{place}]"),
+            why: format!("{text} is no network; write it like 10.20.0.0/16"),
+        })?;
         networks.push(network);
     }
     networks.sort();

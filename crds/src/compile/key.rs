@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use snapshot::keytext::{KeyText, KeyTextError};
-use snapshot::{Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, ProviderKind, Reach, SCHEMA, Snapshot, TeamName};
+use snapshot::{
+    Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, ProviderKind, Reach, SCHEMA, Snapshot, TeamName,
+};
 
 use super::{Compiler, Config, gateway, policy, shown};
 use crate::api::llm_gateway::LLMGateway;
@@ -47,7 +49,8 @@ impl Compiler<'_> {
         }
         let namespaces = by_gateway.values().flatten().map(|key| key.id.namespace().to_owned()).collect();
         self.warn_of_ambiguity(&namespaces);
-        let gateways = self.now.gateways.iter().filter_map(|(name, gateway)| self.join(name, gateway, by_gateway.remove(name).unwrap_or_default()));
+        let gateways =
+            self.now.gateways.iter().filter_map(|(name, gateway)| self.join(name, gateway, by_gateway.remove(name).unwrap_or_default()));
         gateways.collect()
     }
 
@@ -57,7 +60,9 @@ impl Compiler<'_> {
         let mut providers = BTreeMap::new();
         for ((namespace, _), built) in self.now.providers.iter().filter(|((namespace, _), _)| admitted(namespace)) {
             let mut provider = built.provider.clone();
-            if let ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint) = &mut provider.kind {
+            if let ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint) =
+                &mut provider.kind
+            {
                 endpoint.reach = if *namespace == name.0 { Reach::Any } else { Reach::Public };
             }
             if let Some(credential) = &built.credential {
@@ -124,7 +129,9 @@ impl Compiler<'_> {
         match (admitting.next(), admitting.next()) {
             (None, _) => Err(Problem::NoGateway { namespace: namespace.clone() }),
             (Some(only), None) => Ok(only),
-            (Some(first), Some(second)) => Err(Problem::AmbiguousGateway { gateways: [first, second].into_iter().chain(admitting).map(|name| shown(&name)).collect() }),
+            (Some(first), Some(second)) => {
+                Err(Problem::AmbiguousGateway { gateways: [first, second].into_iter().chain(admitting).map(|name| shown(&name)).collect() })
+            }
         }
     }
 
@@ -144,7 +151,8 @@ impl Compiler<'_> {
         if !self.now.policies.contains_key(&policy) {
             return Err(Verdict::Pending(Problem::PolicyNotFound { policy: shown(&policy) }));
         }
-        PolicyId::new(owner, &wanted.name).map_err(|error| Verdict::Refused(Problem::Malformed { path: "spec.routingPolicyRef".to_owned(), why: error.to_string() }))
+        PolicyId::new(owner, &wanted.name)
+            .map_err(|error| Verdict::Refused(Problem::Malformed { path: "spec.routingPolicyRef".to_owned(), why: error.to_string() }))
     }
 
     fn hash(&self, (namespace, _): &Name, object: &VirtualKey) -> Result<KeyHash, Verdict> {
@@ -154,7 +162,8 @@ impl Compiler<'_> {
             (SourceType::Hash, Some(hash), _) => KeyHash::try_from(hash.clone()).map_err(malformed),
             (SourceType::SecretRef, _, Some(secret)) => {
                 let text = self.secret(namespace, &secret.name, &secret.key).map_err(Verdict::Pending)?;
-                let unusable = |why: &str| Verdict::Refused(Problem::KeyTextUnusable(format!("Secret {}, key {}: {why}", secret.name, secret.key)));
+                let unusable =
+                    |why: &str| Verdict::Refused(Problem::KeyTextUnusable(format!("Secret {}, key {}: {why}", secret.name, secret.key)));
                 match KeyText::parse(text.expose()) {
                     Ok(_) => {}
                     Err(KeyTextError::NotOurs) if text.expose().len() >= CUSTOM_KEY_BYTES_MIN => {}

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use snapshot::{AuthStyle, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret, Simulated, SimulatedFault, Surface, Timeouts, Visibility};
+use snapshot::{
+    AuthStyle, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret, Simulated,
+    SimulatedFault, Surface, Timeouts, Visibility,
+};
 
 use super::{Compiler, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName};
@@ -56,7 +59,8 @@ impl Compiler<'_> {
 
     fn build(&self, name: &Name, object: &LLMProvider) -> Result<Built, Verdict> {
         let spec = &object.spec;
-        let id = ProviderId::new(&name.0, &name.1).map_err(|error| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why: error.to_string() }))?;
+        let id = ProviderId::new(&name.0, &name.1)
+            .map_err(|error| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why: error.to_string() }))?;
         let (kind, surfaces) = self.kind(&name.0, spec)?;
         let credential = match spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref()) {
             Some(secret) => Some(self.secret(&name.0, &secret.name, &secret.key).map_err(Verdict::Pending)?),
@@ -67,29 +71,48 @@ impl Compiler<'_> {
         let visibility = match spec.allowed_namespaces.from {
             From::All => Visibility::All,
             From::Same => Visibility::Namespaces(BTreeSet::from([name.0.clone()])),
-            From::Names => Visibility::Namespaces(spec.allowed_namespaces.names.iter().flatten().cloned().chain([name.0.clone()]).collect()),
+            From::Names => {
+                Visibility::Namespaces(spec.allowed_namespaces.names.iter().flatten().cloned().chain([name.0.clone()]).collect())
+            }
         };
         let provider = Provider { id, kind, surfaces, models, visibility };
-        Ok(Built { provider, credential, shared_with: spec.allowed_namespaces.clone(), kind: spec.kind, generation: object.metadata.generation })
+        Ok(Built {
+            provider,
+            credential,
+            shared_with: spec.allowed_namespaces.clone(),
+            kind: spec.kind,
+            generation: object.metadata.generation,
+        })
     }
 
     fn kind(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<(ProviderKind, BTreeSet<Surface>), Verdict> {
         let openai = [Surface::ChatCompletions, Surface::Completions, Surface::Embeddings, Surface::Responses];
         Ok(match spec.kind {
-            ProviderType::OpenAI => (ProviderKind::OpenAi(self.endpoint(namespace, spec, "https://api.openai.com/v1", Header::Bearer)?), openai.into()),
-            ProviderType::Anthropic => (ProviderKind::Anthropic(self.endpoint(namespace, spec, "https://api.anthropic.com/v1", Header::XAPIKey)?), [Surface::Messages].into()),
+            ProviderType::OpenAI => {
+                (ProviderKind::OpenAi(self.endpoint(namespace, spec, "https://api.openai.com/v1", Header::Bearer)?), openai.into())
+            }
+            ProviderType::Anthropic => (
+                ProviderKind::Anthropic(self.endpoint(namespace, spec, "https://api.anthropic.com/v1", Header::XAPIKey)?),
+                [Surface::Messages].into(),
+            ),
             ProviderType::OpenAICompatible => {
-                let surfaces = spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
+                let surfaces =
+                    spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
                 (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, "", Header::Bearer)?), surfaces)
             }
-            ProviderType::Simulated => (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::ALL.into()),
+            ProviderType::Simulated => {
+                (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::ALL.into())
+            }
         })
     }
 
     fn endpoint(&self, namespace: &str, spec: &LLMProviderSpec, usual: &str, header: Header) -> Result<Endpoint, Verdict> {
         let url = spec.endpoint.as_ref().map_or(usual, |endpoint| endpoint.url.as_str());
         let (scheme, host, port, base_path) = apart(url).ok_or_else(|| {
-            Verdict::Refused(Problem::Malformed { path: "spec.endpoint.url".to_owned(), why: format!("{url} is no base URL; write it like https://llm.example.com/v1") })
+            Verdict::Refused(Problem::Malformed {
+                path: "spec.endpoint.url".to_owned(),
+                why: format!("{url} is no base URL; write it like https://llm.example.com/v1"),
+            })
         })?;
         let auth = match &spec.auth {
             Some(auth) if auth.kind == AuthType::APIKey => match auth.header.unwrap_or(header) {
@@ -123,11 +146,18 @@ impl Compiler<'_> {
         if let Some(wanted) = &endpoint.ca_config_map_ref {
             let entries = self.world.config_maps.get(&(namespace.to_owned(), wanted.name.clone()));
             let found = entries.and_then(|entries| entries.get(&wanted.key));
-            return found.cloned().map(Some).ok_or_else(|| Problem::ConfigMapKeyMissing { config_map: wanted.name.clone(), key: wanted.key.clone() });
+            return found
+                .cloned()
+                .map(Some)
+                .ok_or_else(|| Problem::ConfigMapKeyMissing { config_map: wanted.name.clone(), key: wanted.key.clone() });
         }
         let Some(wanted) = &endpoint.ca_secret_ref else { return Ok(None) };
         let missing = Problem::SecretKeyMissing { secret: wanted.name.clone(), key: wanted.key.clone() };
-        let entries = self.world.secrets.get(&(namespace.to_owned(), wanted.name.clone())).ok_or(Problem::SecretNotFound { secret: wanted.name.clone() })?;
+        let entries = self
+            .world
+            .secrets
+            .get(&(namespace.to_owned(), wanted.name.clone()))
+            .ok_or(Problem::SecretNotFound { secret: wanted.name.clone() })?;
         let text = entries.get(&wanted.key).and_then(|value| String::from_utf8(value.expose().clone()).ok());
         text.map(Some).ok_or(missing)
     }
@@ -162,7 +192,8 @@ fn surface(name: &SurfaceName) -> Surface {
 }
 
 fn model(model: &api::Model) -> Result<Model, Problem> {
-    let name = |text: &str| ModelName::new(text).map_err(|error| Problem::Malformed { path: "spec.models".to_owned(), why: error.to_string() });
+    let name =
+        |text: &str| ModelName::new(text).map_err(|error| Problem::Malformed { path: "spec.models".to_owned(), why: error.to_string() });
     Ok(Model {
         name: name(&model.name)?,
         aliases: model.aliases.iter().map(|alias| name(alias)).collect::<Result<_, _>>()?,
@@ -172,7 +203,10 @@ fn model(model: &api::Model) -> Result<Model, Problem> {
 }
 
 fn price(price: &api::Price) -> Result<Price, Problem> {
-    let money = |text: &String| NanoUsd::from_decimal(text).ok_or_else(|| Problem::Malformed { path: "spec.models[].price".to_owned(), why: format!("{text} is no amount of dollars") });
+    let money = |text: &String| {
+        NanoUsd::from_decimal(text)
+            .ok_or_else(|| Problem::Malformed { path: "spec.models[].price".to_owned(), why: format!("{text} is no amount of dollars") })
+    };
     Ok(Price {
         input: money(&price.input_per_million)?,
         output: money(&price.output_per_million)?,
@@ -187,7 +221,10 @@ fn unique_names(models: &[api::Model]) -> Result<(), Problem> {
     for (place, model) in models.iter().enumerate() {
         for name in std::iter::once(&model.name).chain(&model.aliases) {
             if !seen.insert(name) {
-                return Err(Problem::Malformed { path: format!("spec.models[{place}]"), why: format!("the name {name} stands twice among names and aliases") });
+                return Err(Problem::Malformed {
+                    path: format!("spec.models[{place}]"),
+                    why: format!("the name {name} stands twice among names and aliases"),
+                });
             }
         }
     }

@@ -66,7 +66,8 @@ impl Fault {
             Some(other) => Some(other.to_string()),
         };
         let (kind, code) = (text(&error.r#type).unwrap_or_default(), text(&error.code));
-        let message = text(&error.message).unwrap_or_else(|| status.map_or("no reason was given".to_owned(), |status| format!("status {status} without a reason")));
+        let message = text(&error.message)
+            .unwrap_or_else(|| status.map_or("no reason was given".to_owned(), |status| format!("status {status} without a reason")));
         let class = classify(surface.dialect(), status, &kind, code.as_deref().unwrap_or_default(), &message);
         Self { class, message: bounded(message), code: code.map(bounded), param: text(&error.param).map(bounded) }
     }

@@ -201,7 +201,8 @@ impl Reader {
             Field::StreamOptions => self.options(scanner),
             Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens => match scanner.kind()? {
                 Kind::Number => {
-                    self.head.max_tokens = Some(scanner.unsigned().map_err(|_| wrong_type(field.name(), "a whole number that is not negative"))?);
+                    self.head.max_tokens =
+                        Some(scanner.unsigned().map_err(|_| wrong_type(field.name(), "a whole number that is not negative"))?);
                     Ok(())
                 }
                 Kind::Null => Ok(drop(scanner.skip()?)),
@@ -241,7 +242,9 @@ impl Reader {
                     let value = match inner.kind()? {
                         Kind::Bool => inner.clone().bool()?,
                         Kind::Null => false,
-                        Kind::Object | Kind::Array | Kind::Text | Kind::Number => return Err(wrong_type("stream_options.include_usage", "true or false")),
+                        Kind::Object | Kind::Array | Kind::Text | Kind::Number => {
+                            return Err(wrong_type("stream_options.include_usage", "true or false"));
+                        }
                     };
                     found = Some((value, inner.skip()?));
                     Ok(())

@@ -99,7 +99,13 @@ fn apply(body: &Bytes, splices: &[(std::ops::Range<usize>, Bytes)]) -> Vec<Bytes
 fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
     let seen = Seen::read(body).map_err(|wrong| {
         let page = body.trim_ascii_start().starts_with(b"<");
-        let what = if body.trim_ascii().is_empty() { "it is empty" } else if page { "it is a page of HTML" } else { wrong.what };
+        let what = if body.trim_ascii().is_empty() {
+            "it is empty"
+        } else if page {
+            "it is a page of HTML"
+        } else {
+            wrong.what
+        };
         Fault::new(FailureClass::InvalidResponse, format!("the answer is not JSON: {what}"))
     })?;
     if let Some(error) = seen.error {
@@ -267,7 +273,11 @@ impl SameStream {
         let Some(data) = event.data() else {
             // A leftover that is bare JSON with an error is how some servers shed load in mid-stream.
             let bare = event.raw.trim_ascii();
-            return if bare.starts_with(b"{") && ERROR.find(bare).is_some() { Verdict::Fail(Fault::of_object(self.surface, bare)) } else { Verdict::Pass };
+            return if bare.starts_with(b"{") && ERROR.find(bare).is_some() {
+                Verdict::Fail(Fault::of_object(self.surface, bare))
+            } else {
+                Verdict::Pass
+            };
         };
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
@@ -358,7 +368,8 @@ fn is_null(after: &[u8]) -> bool {
 
 /// Events that say nothing of usage, end or errors, and are nearly all of a stream.
 fn is_delta(name: &[u8]) -> bool {
-    matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop") || (name.starts_with(b"response.") && name.ends_with(b".delta"))
+    matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop")
+        || (name.starts_with(b"response.") && name.ends_with(b".delta"))
 }
 
 /// Events on their way to the client. While they follow each other in one chunk they stay one slice of it.

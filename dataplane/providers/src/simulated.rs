@@ -156,7 +156,8 @@ fn pace(beats: &mut VecDeque<Beat>, events: Vec<Emitted>, interval: Duration, cu
 }
 
 fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad> {
-    let request: Value = serde_json::from_slice(body).map_err(|_| Bad { message: "We could not parse the JSON body of your request.".to_owned(), param: None })?;
+    let request: Value = serde_json::from_slice(body)
+        .map_err(|_| Bad { message: "We could not parse the JSON body of your request.".to_owned(), param: None })?;
     let dice = Dice::new(config.seed, body);
     match surface {
         Surface::Embeddings => embeddings::answer(&request, dice),

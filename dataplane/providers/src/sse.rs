@@ -180,7 +180,11 @@ mod tests {
 
     #[test]
     fn events_are_read_with_every_ending_of_lines() {
-        for text in ["event: a\ndata: 1\ndata:2\n\n: ping\n\ndata: 3", "event: a\r\ndata: 1\r\ndata:2\r\n\r\n: ping\r\n\r\ndata: 3", "event: a\rdata: 1\rdata:2\r\r: ping\r\rdata: 3"] {
+        for text in [
+            "event: a\ndata: 1\ndata:2\n\n: ping\n\ndata: 3",
+            "event: a\r\ndata: 1\r\ndata:2\r\n\r\n: ping\r\n\r\ndata: 3",
+            "event: a\rdata: 1\rdata:2\r\r: ping\r\rdata: 3",
+        ] {
             let expected = [(Some(b"a".to_vec()), Some(b"1\n2".to_vec())), (None, None), (None, Some(b"3".to_vec()))];
             assert_eq!(split(text.as_bytes(), &[]), expected, "{text:?}");
         }

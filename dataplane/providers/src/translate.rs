@@ -164,7 +164,14 @@ fn note(facts: &mut Facts, piece: &Piece<'_>) {
             facts.usage = usage.or(facts.usage);
         }
         Piece::End { usage, .. } => facts.usage = usage.or(facts.usage),
-        Piece::Text(_) | Piece::Thinking(_) | Piece::Signature(_) | Piece::Redacted(_) | Piece::Call { .. } | Piece::Arguments(_) | Piece::PartEnd | Piece::Refusal(_) => {}
+        Piece::Text(_)
+        | Piece::Thinking(_)
+        | Piece::Signature(_)
+        | Piece::Redacted(_)
+        | Piece::Call { .. }
+        | Piece::Arguments(_)
+        | Piece::PartEnd
+        | Piece::Refusal(_) => {}
     }
 }
 

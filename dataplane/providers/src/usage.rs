@@ -22,7 +22,11 @@ impl<'de> Deserialize<'de> for Count {
             fn visit_i64<E>(self, value: i64) -> Result<Count, E> {
                 Ok(Count(Some(u64::try_from(value).unwrap_or(0))))
             }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is what is wanted of foreign numbers")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "`as` saturates, which is what is wanted of foreign numbers"
+            )]
             fn visit_f64<E>(self, value: f64) -> Result<Count, E> {
                 Ok(Count(Some(value.round().max(0.0) as u64)))
             }
@@ -108,7 +112,8 @@ impl AnthropicUsage {
         let Ok(wire) = serde_json::from_slice::<Wire>(json) else { return };
         if let Some(rounds) = wire.iterations.as_ref().filter(|rounds| rounds.len() > 1) {
             // Rounds of server tools or compaction are billed each; the outer numbers are of the last alone.
-            let sum = |count: fn(&Wire) -> Count| Some(rounds.iter().fold(0_u64, |sum, round| sum.saturating_add(count(round).0.unwrap_or(0))));
+            let sum =
+                |count: fn(&Wire) -> Count| Some(rounds.iter().fold(0_u64, |sum, round| sum.saturating_add(count(round).0.unwrap_or(0))));
             self.input = sum(|round| round.input_tokens);
             self.output = sum(|round| round.output_tokens);
             self.read = sum(|round| round.cache_read_input_tokens);
@@ -152,7 +157,11 @@ mod tests {
     #[test]
     fn strange_numbers_are_bounded() {
         assert_eq!(of_openai(br#"{"prompt_tokens":-3,"completion_tokens":2.6}"#), Some(Usage { completion: 3, ..Usage::default() }));
-        assert_eq!(of_openai(br#"{"prompt_tokens":198,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":314}}"#).map(|usage| usage.cached), Some(198));
+        assert_eq!(
+            of_openai(br#"{"prompt_tokens":198,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":314}}"#)
+                .map(|usage| usage.cached),
+            Some(198)
+        );
         assert_eq!(of_openai(br#"{"prompt_tokens":"many","completion_tokens":{}}"#), None);
         assert_eq!(of_openai(b"null"), None);
         assert_eq!(of_openai(br#"{"prompt_tokens":1e400}"#), None);

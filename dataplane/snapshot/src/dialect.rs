@@ -41,8 +41,7 @@ pub enum Surface {
 
 impl Surface {
     /// Every surface, in the order of the documentation.
-    pub const ALL: [Self; 5] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
+    pub const ALL: [Self; 5] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
 
     /// The dialect of its bodies.
     #[must_use]

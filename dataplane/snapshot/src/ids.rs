@@ -39,7 +39,11 @@ macro_rules! namespaced_id {
                 if is_label(namespace, 63) && is_label(name, 253) {
                     Ok(Self(format!("{namespace}/{name}").into()))
                 } else {
-                    Err(IdError { what: stringify!($name), text: format!("{namespace}/{name}"), rule: "it must be `namespace/name`, both DNS-1123 names" })
+                    Err(IdError {
+                        what: stringify!($name),
+                        text: format!("{namespace}/{name}"),
+                        rule: "it must be `namespace/name`, both DNS-1123 names",
+                    })
                 }
             }
 
@@ -109,7 +113,11 @@ macro_rules! bounded_text {
             /// When the text is empty, too long or holds a control character.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 if text.is_empty() || text.len() > $length_max || text.chars().any(char::is_control) {
-                    return Err(IdError { what: stringify!($name), text: text.into(), rule: concat!("it must have 1 to ", $length_max, " bytes and no control characters") });
+                    return Err(IdError {
+                        what: stringify!($name),
+                        text: text.into(),
+                        rule: concat!("it must have 1 to ", $length_max, " bytes and no control characters"),
+                    });
                 }
                 Ok(Self(text.into()))
             }

@@ -31,7 +31,9 @@ pub use ids::{GatewayId, IdError, KeyId, ModelName, PolicyId, ProviderId, TeamNa
 pub use key::{Allow, Key, KeyHash, Owner};
 pub use money::NanoUsd;
 pub use policy::{RoutingPolicy, Rule, Target};
-pub use provider::{AuthStyle, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts, Visibility};
+pub use provider::{
+    AuthStyle, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts, Visibility,
+};
 pub use secret::{Credentials, Secret};
 pub use usage::Usage;
 

@@ -63,7 +63,14 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Accepts until the process is closing.
-pub async fn accept(listener: TcpListener, door: Arc<Door>, tls: Option<Arc<ServerConfig>>, bounds: Bounds, connections: Arc<AtomicUsize>, leaving: watch::Receiver<Leaving>) {
+pub async fn accept(
+    listener: TcpListener,
+    door: Arc<Door>,
+    tls: Option<Arc<ServerConfig>>,
+    bounds: Bounds,
+    connections: Arc<AtomicUsize>,
+    leaving: watch::Receiver<Leaving>,
+) {
     let mut closing = leaving.clone();
     let mut open = tokio::task::JoinSet::new();
     loop {
@@ -108,7 +115,14 @@ impl Drop for Place {
     }
 }
 
-async fn serve(stream: TcpStream, door: Arc<Door>, tls: Option<Arc<ServerConfig>>, bounds: Bounds, place: Place, leaving: watch::Receiver<Leaving>) {
+async fn serve(
+    stream: TcpStream,
+    door: Arc<Door>,
+    tls: Option<Arc<ServerConfig>>,
+    bounds: Bounds,
+    place: Place,
+    leaving: watch::Receiver<Leaving>,
+) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -152,7 +166,10 @@ where
 /// Says 503 on a connection that there is no place for, without reading it.
 async fn turn_away(mut stream: TcpStream) {
     const BODY: &str = r#"{"error":{"message":"this gateway is full (connections); try again shortly","type":"server_error","param":null,"code":"overloaded"}}"#;
-    let reply = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+    let reply = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
     let telling = async {
         stream.write_all(reply.as_bytes()).await?;
         stream.shutdown().await

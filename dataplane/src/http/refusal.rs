@@ -55,7 +55,14 @@ pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
         return Told { status, code, body, retry_after, ending };
     }
     let (message, param) = words(refusal);
-    let error = ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: param.as_deref(), request_id: call_id };
+    let error = ClientError {
+        openai_type: kind.openai,
+        anthropic_type: kind.anthropic,
+        code,
+        message: &message,
+        param: param.as_deref(),
+        request_id: call_id,
+    };
     Told { status, code, body: error.body(dialect), retry_after, ending }
 }
 
@@ -64,7 +71,8 @@ pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
 pub fn tell_in_stream(fault: &Fault, surface: Surface, call_id: &str) -> Bytes {
     let (_, kind, code) = of_class(fault.class, None);
     let message = upstream_words("the provider", fault);
-    let error = ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: None, request_id: call_id };
+    let error =
+        ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: None, request_id: call_id };
     error.event(surface)
 }
 
@@ -141,24 +149,58 @@ fn retry_after(refusal: &Refusal) -> Option<Duration> {
 fn words(refusal: Refusal) -> (String, Option<String>) {
     let model = || Some("model".to_owned());
     match refusal {
-        Refusal::UnknownPath { path } => (format!("there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses or /v1/messages, and GET /v1/models lists the models"), None),
+        Refusal::UnknownPath { path } => (
+            format!(
+                "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses or /v1/messages, and GET /v1/models lists the models"
+            ),
+            None,
+        ),
         Refusal::MethodNotAllowed { allowed } => (format!("this path takes {allowed} only"), None),
-        Refusal::KeyMissing => ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...` or as `x-api-key`".to_owned(), None),
-        Refusal::KeyMistyped => ("the API key is mistyped: its checksum does not fit its text; copy it again, whole and without spaces".to_owned(), None),
-        Refusal::KeyUnknown => ("this gateway does not know the API key; it may have been revoked or rotated, or belong to another gateway".to_owned(), None),
+        Refusal::KeyMissing => {
+            ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...` or as `x-api-key`".to_owned(), None)
+        }
+        Refusal::KeyMistyped => {
+            ("the API key is mistyped: its checksum does not fit its text; copy it again, whole and without spaces".to_owned(), None)
+        }
+        Refusal::KeyUnknown => {
+            ("this gateway does not know the API key; it may have been revoked or rotated, or belong to another gateway".to_owned(), None)
+        }
         Refusal::KeyExpired => ("the API key has expired; ask its owner for a new one".to_owned(), None),
         Refusal::KeySuspended => ("the API key is suspended; ask its owner to resume it".to_owned(), None),
-        Refusal::OperationNotAllowed { operation } => (format!("the API key may not use the operation {operation:?}; it would have to be in `spec.allow.operations` of its VirtualKey"), None),
-        Refusal::ModelNotAllowed { model: name } => (format!("the API key may not use the model `{name}`; GET /v1/models lists those that it may"), model()),
-        Refusal::ModelUnknown { model: name, near } if near.is_empty() => (format!("no provider that the API key may use has the model `{name}`; GET /v1/models lists the models, and `provider/model` names one by its provider"), model()),
-        Refusal::ModelUnknown { model: name, near } => (format!("no provider that the API key may use has the model `{name}`; did you mean {}?", quoted(&near, " or ")), model()),
-        Refusal::ModelAmbiguous { model: name, candidates } => (format!("several providers have the model `{name}`; say which: {}", quoted(&candidates, " or ")), model()),
-        Refusal::TooManyInFlight { limit } => (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None),
-        Refusal::BodyTooLarge { limit } => (format!("the body is larger than the {limit} bytes that this gateway takes (`spec.limits.maxBodyBytes` of the LLMGateway)"), None),
+        Refusal::OperationNotAllowed { operation } => (
+            format!(
+                "the API key may not use the operation {operation:?}; it would have to be in `spec.allow.operations` of its VirtualKey"
+            ),
+            None,
+        ),
+        Refusal::ModelNotAllowed { model: name } => {
+            (format!("the API key may not use the model `{name}`; GET /v1/models lists those that it may"), model())
+        }
+        Refusal::ModelUnknown { model: name, near } if near.is_empty() => (
+            format!(
+                "no provider that the API key may use has the model `{name}`; GET /v1/models lists the models, and `provider/model` names one by its provider"
+            ),
+            model(),
+        ),
+        Refusal::ModelUnknown { model: name, near } => {
+            (format!("no provider that the API key may use has the model `{name}`; did you mean {}?", quoted(&near, " or ")), model())
+        }
+        Refusal::ModelAmbiguous { model: name, candidates } => {
+            (format!("several providers have the model `{name}`; say which: {}", quoted(&candidates, " or ")), model())
+        }
+        Refusal::TooManyInFlight { limit } => {
+            (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
+        }
+        Refusal::BodyTooLarge { limit } => (
+            format!("the body is larger than the {limit} bytes that this gateway takes (`spec.limits.maxBodyBytes` of the LLMGateway)"),
+            None,
+        ),
         Refusal::BodyTimeout => ("the body came too slowly; send it again".to_owned(), None),
         Refusal::BodyIncomplete => ("the body broke off before its end; send it again".to_owned(), None),
         Refusal::BadBody(bad) => (bad.to_string(), bad_field(&bad)),
-        Refusal::ContentType { found } => (format!("the body is `{found}`; send JSON, not compressed, with `content-type: application/json`"), None),
+        Refusal::ContentType { found } => {
+            (format!("the body is `{found}`; send JSON, not compressed, with `content-type: application/json`"), None)
+        }
         Refusal::CannotSay { why, field, .. } => (why, field),
         Refusal::Overloaded { what, .. } => (format!("this gateway is full ({what}); try again shortly"), None),
         Refusal::NotReady => ("this gateway has no configuration yet; try again shortly".to_owned(), None),
@@ -168,7 +210,9 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
 
 fn bad_field(bad: &BadBody) -> Option<String> {
     match bad {
-        BadBody::Missing { field } | BadBody::WrongType { field, .. } | BadBody::Duplicate { field } | BadBody::ForeignId { field } => Some((*field).to_string()),
+        BadBody::Missing { field } | BadBody::WrongType { field, .. } | BadBody::Duplicate { field } | BadBody::ForeignId { field } => {
+            Some((*field).to_string())
+        }
         BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::NotAnObject | BadBody::TooDeep => None,
     }
 }
@@ -177,7 +221,9 @@ fn bad_field(bad: &BadBody) -> Option<String> {
 fn upstream_words(who: &str, fault: &Fault) -> String {
     let said = fault.message.as_str();
     match fault.class {
-        FailureClass::BadRequest | FailureClass::ContextLengthExceeded | FailureClass::ContentFiltered | FailureClass::NotFound => format!("{who} refused the request: {said}"),
+        FailureClass::BadRequest | FailureClass::ContextLengthExceeded | FailureClass::ContentFiltered | FailureClass::NotFound => {
+            format!("{who} refused the request: {said}")
+        }
         FailureClass::RateLimited => format!("{who} limits the rate of requests; come back later"),
         FailureClass::Overloaded => format!("{who} is overloaded; come back later"),
         FailureClass::QuotaExceeded => format!("the quota at {who} is used up; tell those who run this gateway"),

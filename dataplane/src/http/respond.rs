@@ -65,7 +65,14 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     Ok(reply)
 }
 
-async fn answer(door: &Door, head: &Parts, incoming: Incoming, live: Arc<Live>, call: CallId, client_request: Option<ClientRequestId>) -> Response<ReplyBody> {
+async fn answer(
+    door: &Door,
+    head: &Parts,
+    incoming: Incoming,
+    live: Arc<Live>,
+    call: CallId,
+    client_request: Option<ClientRequestId>,
+) -> Response<ReplyBody> {
     let rooms = &door.rooms;
     let asked = path::parse(&head.method, head.uri.path());
     let surface = if let Ok(Asked::Call(surface)) = asked { Some(surface) } else { None };

@@ -21,7 +21,8 @@ pub fn cost(usage: &Usage, price: &Price) -> NanoUsd {
 mod tests {
     use super::*;
 
-    const PRICE: Price = Price { input: NanoUsd(150_000_000), output: NanoUsd(600_000_000), cached: Some(NanoUsd(75_000_000)), cache_write: None };
+    const PRICE: Price =
+        Price { input: NanoUsd(150_000_000), output: NanoUsd(600_000_000), cached: Some(NanoUsd(75_000_000)), cache_write: None };
 
     #[test]
     fn cached_tokens_cost_their_own_price_and_no_token_is_counted_twice() {

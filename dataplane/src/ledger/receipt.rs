@@ -73,7 +73,8 @@ impl<'a> Receipt<'a> {
 
     /// Appends the line, with its line feed.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let Outcome { call, client_request, received_unix_ms, surface, live, key, model_asked, model_served, rule, attempt, .. } = self.from;
+        let Outcome { call, client_request, received_unix_ms, surface, live, key, model_asked, model_served, rule, attempt, .. } =
+            self.from;
         out.extend_from_slice(b"{\"time\":\"");
         write_time(out, *received_unix_ms);
         out.push(b'"');
@@ -85,7 +86,12 @@ impl<'a> Receipt<'a> {
         text(out, "key", key.map(|key| key.id.as_str()));
         text(out, "team", key.map(|key| key.owner.team.as_str()));
         if let Some(owner) = key.map(|key| &key.owner) {
-            let optional = [("user", &owner.user), ("application", &owner.application), ("environment", &owner.environment), ("cost_center", &owner.cost_center)];
+            let optional = [
+                ("user", &owner.user),
+                ("application", &owner.application),
+                ("environment", &owner.environment),
+                ("cost_center", &owner.cost_center),
+            ];
             optional.into_iter().filter(|(_, value)| value.is_some()).for_each(|(name, value)| text(out, name, value.as_deref()));
         }
         text(out, "revision", Some(&live.revision.text));
@@ -190,7 +196,11 @@ mod tests {
 
     #[test]
     fn time_is_written_as_rfc_3339() {
-        for (unix_ms, expected) in [(0, "1970-01-01T00:00:00.000Z"), (951_782_400_123, "2000-02-29T00:00:00.123Z"), (1_795_564_799_999, "2026-11-24T23:59:59.999Z")] {
+        for (unix_ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_123, "2000-02-29T00:00:00.123Z"),
+            (1_795_564_799_999, "2026-11-24T23:59:59.999Z"),
+        ] {
             let mut out = Vec::new();
             write_time(&mut out, unix_ms);
             assert_eq!(String::from_utf8(out).expect("text"), expected);

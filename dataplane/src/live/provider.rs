@@ -79,7 +79,11 @@ impl LiveProvider {
             host,
             turns: AtomicU64::new(0),
             paths: paths.collect(),
-            prices: provider.models.iter().map(|model| model.price.or_else(|| catalog_price(provider, model.upstream_name.as_str()))).collect(),
+            prices: provider
+                .models
+                .iter()
+                .map(|model| model.price.or_else(|| catalog_price(provider, model.upstream_name.as_str())))
+                .collect(),
             provider: provider.clone(),
         }
     }

@@ -27,7 +27,14 @@ pub struct Entry {
 impl Entry {
     /// Opens a line.
     #[must_use]
-    pub fn open(books: Arc<Books>, clock: Clock, live: Arc<Live>, call: CallId, client_request: Option<ClientRequestId>, surface: Option<Surface>) -> Self {
+    pub fn open(
+        books: Arc<Books>,
+        clock: Clock,
+        live: Arc<Live>,
+        call: CallId,
+        client_request: Option<ClientRequestId>,
+        surface: Option<Surface>,
+    ) -> Self {
         let outcome = Outcome {
             call,
             client_request,

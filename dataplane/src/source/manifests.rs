@@ -236,7 +236,14 @@ mod tests {
     fn only_allowed_variables_are_expanded() {
         let env = BTreeMap::from([("KEY".to_owned(), Secret::new("v".to_owned()))]);
         let folder = Folder::new("d".into(), env, None);
-        for (text, expected) in [("a ${KEY} b", "a v b"), ("${OTHER}", "${OTHER}"), ("$${KEY}", "${KEY}"), ("${KEY", "${KEY"), ("${KEY}${KEY}", "vv"), ("$", "$")] {
+        for (text, expected) in [
+            ("a ${KEY} b", "a v b"),
+            ("${OTHER}", "${OTHER}"),
+            ("$${KEY}", "${KEY}"),
+            ("${KEY", "${KEY"),
+            ("${KEY}${KEY}", "vv"),
+            ("$", "$"),
+        ] {
             assert_eq!(folder.expand(text), expected, "{text}");
         }
     }

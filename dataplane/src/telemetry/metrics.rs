@@ -112,7 +112,8 @@ impl Metrics {
             let counter = calls.with_label_values(&[surface.map_or("other", Surface::word), outcome]);
             ((surface, outcome), counter)
         });
-        let overhead = HistogramOpts::new("portolan_gateway_overhead_seconds", "First byte of an answer, less the wait for providers.").buckets(OVERHEAD_SECONDS.to_vec());
+        let overhead = HistogramOpts::new("portolan_gateway_overhead_seconds", "First byte of an answer, less the wait for providers.")
+            .buckets(OVERHEAD_SECONDS.to_vec());
         let overhead_seconds = Histogram::with_opts(overhead)?;
         make.0.register(Box::new(overhead_seconds.clone()))?;
         let build = make.gauges("portolan_build_info", "Always 1; the labels tell the build.", &["version", "catalog"])?;
@@ -133,8 +134,16 @@ impl Metrics {
             config_rejected: make.gauges("portolan_config_rejected_objects", "Objects that are not accepted now, by kind.", &["kind"])?,
             resident: make.gauge("portolan_process_resident_bytes", "Resident memory of the process.")?,
             by_provider: ProviderVecs {
-                attempts: make.counters("portolan_attempts_total", "Attempts at providers by result: ok or a failure class.", &["provider", "result"])?,
-                tokens: make.counters("portolan_tokens_total", "Tokens as providers count them; cached and cache_write are part of prompt, reasoning of completion.", &["provider", "kind"])?,
+                attempts: make.counters(
+                    "portolan_attempts_total",
+                    "Attempts at providers by result: ok or a failure class.",
+                    &["provider", "result"],
+                )?,
+                tokens: make.counters(
+                    "portolan_tokens_total",
+                    "Tokens as providers count them; cached and cache_write are part of prompt, reasoning of completion.",
+                    &["provider", "kind"],
+                )?,
                 cost: make.counters("portolan_cost_nano_usd_total", "Cost in nano-dollars of priced calls.", &["provider"])?,
                 unpriced: make.counters("portolan_unpriced_calls_total", "Calls with usage that no price is known for.", &["provider"])?,
             },

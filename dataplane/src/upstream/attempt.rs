@@ -51,9 +51,13 @@ impl Upstream {
         let provider = &attempt.provider.provider;
         match (&provider.kind, &attempt.provider.origin) {
             (ProviderKind::Simulated(config), _) => self.play(attempt, config, passage, stream).await,
-            (ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint), Some(origin)) => {
+            (
+                ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint),
+                Some(origin),
+            ) => {
                 let limits = Limits::new(endpoint.timeouts, self.clock.now());
-                let request = request(attempt, passage, stream, headers).map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
+                let request = request(attempt, passage, stream, headers)
+                    .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
                 let (response, lease) = self.exchange(origin, request, passage, &limits).await?;
                 self.read(response, lease, passage, stream, &limits).await
             }
@@ -62,7 +66,13 @@ impl Upstream {
     }
 
     /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
-    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, passage: &Passage, limits: &Limits) -> Result<(Response<Incoming>, Lease), Failure> {
+    async fn exchange(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<Pieces>,
+        passage: &Passage,
+        limits: &Limits,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -81,7 +91,13 @@ impl Upstream {
                         *unsent.body_mut() = Pieces::new(passage.request());
                         request = unsent;
                     }
-                    _ => return Err(ours(FailureClass::ConnectError, "the connection to the provider broke", format!("{}", error.into_error()))),
+                    _ => {
+                        return Err(ours(
+                            FailureClass::ConnectError,
+                            "the connection to the provider broke",
+                            format!("{}", error.into_error()),
+                        ));
+                    }
                 },
             }
         }
@@ -97,7 +113,14 @@ impl Upstream {
         timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(failed("no connection within the connect time".to_owned())))
     }
 
-    async fn read(&self, response: Response<Incoming>, lease: Lease, passage: &Passage, stream: bool, limits: &Limits) -> Result<Answer, Failure> {
+    async fn read(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        passage: &Passage,
+        stream: bool,
+        limits: &Limits,
+    ) -> Result<Answer, Failure> {
         let (head, incoming) = response.into_parts();
         let status = head.status.as_u16();
         let wire = Wire::new(incoming, lease, self.clock.clone(), limits.idle, limits.total);
@@ -209,7 +232,11 @@ where
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|broken| {
-            let message = if broken.class == FailureClass::Timeout { "the provider's answer came too late" } else { "the provider's answer broke off" };
+            let message = if broken.class == FailureClass::Timeout {
+                "the provider's answer came too late"
+            } else {
+                "the provider's answer broke off"
+            };
             ours(broken.class, message, broken.detail)
         })?;
         let Ok(data) = frame.into_data() else { continue };
@@ -252,7 +279,13 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
             },
             Some(Err(broken)) => return Err(ours(broken.class, "the provider's stream broke off before it began", broken.detail)),
             None => match reader.finish() {
-                Pushed { fault: None, .. } if !reader.has_begun() => return Err(ours(FailureClass::InvalidResponse, "the provider's stream is empty", "a stream without an event".to_owned())),
+                Pushed { fault: None, .. } if !reader.has_begun() => {
+                    return Err(ours(
+                        FailureClass::InvalidResponse,
+                        "the provider's stream is empty",
+                        "a stream without an event".to_owned(),
+                    ));
+                }
                 ended => ended,
             },
         };

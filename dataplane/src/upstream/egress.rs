@@ -47,10 +47,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // Only 2000::/3 is global unicast; inside it some blocks embed other addresses or are for documentation.
     let global = a & 0xe000 == 0x2000;
     let special = match (a, b) {
-        (0x2001, 0..=0x01ff) => true,      // protocol assignments, Teredo
-        (0x2001, 0x0db8) => true,          // documentation
-        (0x3fff, 0..=0x0fff) => true,      // documentation
-        (0x2002, _) => true,               // 6to4: embeds an IPv4 address
+        (0x2001, 0..=0x01ff) => true, // protocol assignments, Teredo
+        (0x2001, 0x0db8) => true,     // documentation
+        (0x3fff, 0..=0x0fff) => true, // documentation
+        (0x2002, _) => true,          // 6to4: embeds an IPv4 address
         _ => false,
     };
     global && !special
@@ -70,8 +70,26 @@ mod tests {
             assert!(public(text), "{text} is public");
         }
         for text in [
-            "127.0.0.1", "10.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.1", "::1", "::",
-            "fe80::1", "fc00::1", "fd00:ec2::254", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:db8::1", "ff02::1",
+            "127.0.0.1",
+            "10.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "ff02::1",
         ] {
             assert!(!public(text), "{text} is not public");
         }

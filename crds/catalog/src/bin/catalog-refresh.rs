@@ -29,9 +29,11 @@ fn table(list: &Value) -> Result<String, Box<dyn Error>> {
         // Rows that name no provider are defaults of the list's own, not models.
         let Some(provider) = text("provider") else { continue };
         let name = text("model").or_else(|| text("id")).ok_or("a model without an id")?;
-        let price = |name: &str| model["price"][name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
+        let price =
+            |name: &str| model["price"][name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
         let tokens = |name: &str| model[name].as_u64().map(|tokens| tokens.to_string()).unwrap_or_default();
-        let row = [price("input"), price("output"), price("cached_input"), price("cache_write"), tokens("context"), tokens("max_output")].join("\t");
+        let row = [price("input"), price("output"), price("cached_input"), price("cache_write"), tokens("context"), tokens("max_output")]
+            .join("\t");
         // Of two rows for one name the one with a price is the better.
         let slot = rows.entry((provider, name)).or_default();
         if slot.is_empty() || slot.starts_with('\t') {

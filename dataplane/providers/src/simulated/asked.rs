@@ -196,7 +196,10 @@ impl Asked {
             return self.tools.iter().filter(|tool| tool.name == *name).collect();
         }
         let said = self.user_text.to_lowercase();
-        let named = self.tools.iter().filter(|tool| said.contains(&tool.name.to_lowercase()) || said.contains(&tool.name.replace('_', " ").to_lowercase()));
+        let named = self
+            .tools
+            .iter()
+            .filter(|tool| said.contains(&tool.name.to_lowercase()) || said.contains(&tool.name.replace('_', " ").to_lowercase()));
         let mut called: Vec<&Tool> = named.collect();
         if called.is_empty() && (forced || said.contains("use a tool")) {
             called.extend(self.tools.first());
@@ -223,7 +226,8 @@ impl Asked {
     /// Cuts tokens at the first stop text; gives the text that stopped it.
     pub(super) fn stopped(&self, tokens: &mut Vec<String>) -> Option<String> {
         let text = tokens.concat();
-        let (at, stop) = self.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min()?;
+        let (at, stop) =
+            self.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min()?;
         *tokens = super::words::split(&text[..at]);
         Some(stop.clone())
     }

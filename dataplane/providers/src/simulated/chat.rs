@@ -47,7 +47,10 @@ impl Choice {
         let content = if self.calls.is_empty() { json!(self.tokens.concat()) } else { Value::Null };
         let mut message = json!({ "role": "assistant", "content": content, "refusal": null, "annotations": [] });
         if !self.calls.is_empty() {
-            let calls = self.calls.iter().map(|(id, name, arguments)| json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }));
+            let calls = self
+                .calls
+                .iter()
+                .map(|(id, name, arguments)| json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }));
             message["tool_calls"] = calls.collect();
         }
         message
@@ -68,9 +71,9 @@ pub(super) fn answer(asked: &Asked, config: &Simulated, mut dice: Dice) -> Resul
     let choices: Vec<Choice> = (0..asked.choices).map(|_| Choice::make(asked, config, &mut dice)).collect();
     let usage = usage(asked, choices.iter().map(Choice::tokens).sum());
     if !asked.stream {
-        let listed = choices.iter().enumerate().map(|(index, choice)| {
-            json!({ "index": index, "message": choice.message(), "logprobs": null, "finish_reason": choice.finish })
-        });
+        let listed = choices.iter().enumerate().map(
+            |(index, choice)| json!({ "index": index, "message": choice.message(), "logprobs": null, "finish_reason": choice.finish }),
+        );
         return Ok(Made::Whole(json!({
             "id": id, "object": "chat.completion", "created": CREATED, "model": asked.model, "choices": listed.collect::<Value>(), "usage": usage,
             "service_tier": "default", "system_fingerprint": "fp_simulated",
@@ -105,7 +108,8 @@ pub(super) fn complete(asked: &Asked, config: &Simulated, mut dice: Dice) -> Res
     let id = dice.id("cmpl-", 29);
     let choices: Vec<Choice> = (0..asked.choices).map(|_| Choice::make(asked, config, &mut dice)).collect();
     let usage = usage(asked, choices.iter().map(Choice::tokens).sum());
-    let choice = |index: usize, text: &str, finish: Value| json!({ "text": text, "index": index, "logprobs": null, "finish_reason": finish });
+    let choice =
+        |index: usize, text: &str, finish: Value| json!({ "text": text, "index": index, "logprobs": null, "finish_reason": finish });
     if !asked.stream {
         let listed = choices.iter().enumerate().map(|(index, made)| choice(index, &made.tokens.concat(), json!(made.finish)));
         return Ok(Made::Whole(json!({

@@ -15,7 +15,9 @@ pub(super) fn answer(request: &Value, dice: Dice) -> Result<Made, Bad> {
     let inputs: Vec<String> = match &request["input"] {
         Value::String(text) => vec![text.clone()],
         Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_number) => vec![request["input"].to_string()],
-        Value::Array(list) if !list.is_empty() => list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect(),
+        Value::Array(list) if !list.is_empty() => {
+            list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
+        }
         _ => return bad("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.", "input"),
     };
     let dimensions = match &request["dimensions"] {

@@ -17,7 +17,11 @@ struct Content {
 }
 
 fn content(asked: &Asked, config: &Simulated, dice: &mut Dice) -> Content {
-    let calls: Vec<_> = asked.called().into_iter().map(|tool| (dice.id("toolu_01", 22), tool.name.clone(), schema::satisfy(&tool.schema, "Lisbon"))).collect();
+    let calls: Vec<_> = asked
+        .called()
+        .into_iter()
+        .map(|tool| (dice.id("toolu_01", 22), tool.name.clone(), schema::satisfy(&tool.schema, "Lisbon")))
+        .collect();
     if !calls.is_empty() {
         return Content { tokens: Vec::new(), calls, stop_reason: "tool_use", stop_sequence: None };
     }
@@ -91,7 +95,11 @@ fn stream(message: &Value, content: &Content, output: u64) -> Vec<Emitted> {
             say("ping", json!({ "type": "" }), false);
         }
         for piece in std::iter::once(String::new()).chain(words::split(&input.to_string())) {
-            say("content_block_delta", json!({ "type": "", "index": index, "delta": { "type": "input_json_delta", "partial_json": piece } }), true);
+            say(
+                "content_block_delta",
+                json!({ "type": "", "index": index, "delta": { "type": "input_json_delta", "partial_json": piece } }),
+                true,
+            );
         }
         say("content_block_stop", json!({ "type": "", "index": index }), false);
         index += 1;

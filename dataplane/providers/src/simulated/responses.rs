@@ -124,7 +124,11 @@ fn stream(id: &str, asked: &Asked, items: &[Item], whole: &Value, status: &str) 
             }
             Item::Call { id, arguments, name, .. } => {
                 for piece in words::split(arguments) {
-                    saying.say("response.function_call_arguments.delta", json!({ "type": "", "item_id": id, "output_index": index, "delta": piece }), true);
+                    saying.say(
+                        "response.function_call_arguments.delta",
+                        json!({ "type": "", "item_id": id, "output_index": index, "delta": piece }),
+                        true,
+                    );
                 }
                 let done = json!({ "type": "", "item_id": id, "output_index": index, "arguments": arguments, "name": name });
                 saying.say("response.function_call_arguments.done", done, false);

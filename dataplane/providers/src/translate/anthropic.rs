@@ -90,7 +90,10 @@ struct OfferedTool<'a> {
 }
 
 fn get<'a, T: Deserialize<'a>>(raw: &'a [u8], field: &str) -> Result<T, CannotSay> {
-    serde_json::from_slice(raw).map_err(|error| CannotSay::Field { field: field.to_owned(), why: format!("it is not of the shape that this door takes ({error})") })
+    serde_json::from_slice(raw).map_err(|error| CannotSay::Field {
+        field: field.to_owned(),
+        why: format!("it is not of the shape that this door takes ({error})"),
+    })
 }
 
 fn text<'a>(raw: &'a RawValue, field: &str) -> Result<Cow<'a, str>, CannotSay> {
@@ -213,7 +216,12 @@ fn tool(offered: OfferedTool<'_>) -> Result<Tool<'_>, CannotSay> {
     if offered.name.len() > 64 {
         return cannot("tools[].name", "the target takes names of at most 64 characters");
     }
-    Ok(Tool { name: offered.name, description: offered.description, schema: offered.input_schema.map(|schema| schema.get().as_bytes()), strict: offered.strict })
+    Ok(Tool {
+        name: offered.name,
+        description: offered.description,
+        schema: offered.input_schema.map(|schema| schema.get().as_bytes()),
+        strict: offered.strict,
+    })
 }
 
 fn choice<'a>(request: &mut Request<'a>, raw: &'a [u8]) -> Result<(), CannotSay> {
@@ -256,7 +264,9 @@ fn part<'a>(block: Block<'a>, field: &str) -> Result<Part<'a>, CannotSay> {
             ("url", _, _, Some(url)) => Part::Image(Image::Url(url)),
             _ => return cannot(field, "an image must be base64 or a URL"),
         },
-        ("tool_use", _, _, Some(id), Some(name), _) => Part::Call { id, name, input: Cow::Borrowed(block.input.map_or(b"{}", |input| input.get().as_bytes())) },
+        ("tool_use", _, _, Some(id), Some(name), _) => {
+            Part::Call { id, name, input: Cow::Borrowed(block.input.map_or(b"{}", |input| input.get().as_bytes())) }
+        }
         ("tool_result", _, _, _, _, Some(id)) => Part::Result {
             id,
             parts: block.content.map_or(Ok(Vec::new()), |content| parts(content, field))?,
@@ -406,7 +416,11 @@ fn write_text_block(text: &str, cache: Option<&[u8]>, out: &mut Vec<u8>) {
 }
 
 fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if turn.role == Role::User { b"{\"role\":\"user\",\"content\":[" } else { b"{\"role\":\"assistant\",\"content\":[" });
+    out.extend_from_slice(if turn.role == Role::User {
+        b"{\"role\":\"user\",\"content\":["
+    } else {
+        b"{\"role\":\"assistant\",\"content\":["
+    });
     // Results of tools come first: anything before them is refused.
     let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
     let blank = |part: &&&Part<'_>| matches!(part, Part::Text { text, .. } if text.trim().is_empty());
@@ -563,6 +577,8 @@ pub(super) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
 pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
     let input = usage.prompt.saturating_sub(usage.cached).saturating_sub(usage.cache_write);
     let Usage { completion, cached, cache_write, .. } = usage;
-    let text = format!("{{\"input_tokens\":{input},\"cache_creation_input_tokens\":{cache_write},\"cache_read_input_tokens\":{cached},\"output_tokens\":{completion}}}");
+    let text = format!(
+        "{{\"input_tokens\":{input},\"cache_creation_input_tokens\":{cache_write},\"cache_read_input_tokens\":{cached},\"output_tokens\":{completion}}}"
+    );
     out.extend_from_slice(text.as_bytes());
 }

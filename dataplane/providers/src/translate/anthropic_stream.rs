@@ -105,7 +105,11 @@ impl Reader {
             self.usage.take(usage.get().as_bytes());
         }
         if !std::mem::replace(&mut self.begun, true) {
-            write(Piece::Begin { id: message.id.as_deref().unwrap_or_default(), model: message.model.as_deref().unwrap_or_default(), usage: self.usage.usage() });
+            write(Piece::Begin {
+                id: message.id.as_deref().unwrap_or_default(),
+                model: message.model.as_deref().unwrap_or_default(),
+                usage: self.usage.usage(),
+            });
         }
     }
 
@@ -113,7 +117,9 @@ impl Reader {
         let Some(block) = block else { return };
         self.told = matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking");
         match &*block.kind {
-            "tool_use" => write(Piece::Call { id: block.id.as_deref().unwrap_or_default(), name: block.name.as_deref().unwrap_or_default() }),
+            "tool_use" => {
+                write(Piece::Call { id: block.id.as_deref().unwrap_or_default(), name: block.name.as_deref().unwrap_or_default() })
+            }
             "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
             // A block may begin with its first words.
             "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),
@@ -171,7 +177,9 @@ impl ToAnthropic {
                 self.delta(out, "text_delta", "text", text);
             }
             Piece::Thinking(text) => {
-                self.enter(Under::Thinking, out, |out| out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"));
+                self.enter(Under::Thinking, out, |out| {
+                    out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
+                });
                 self.delta(out, "thinking_delta", "thinking", text);
             }
             Piece::Signature(signature) => self.delta(out, "signature_delta", "signature", signature),
@@ -214,7 +222,10 @@ impl ToAnthropic {
     }
 
     fn start(&self, out: &mut Vec<u8>, block: impl FnOnce(&mut Vec<u8>)) {
-        out.extend_from_slice(format!("event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":{},\"content_block\":", self.index).as_bytes());
+        out.extend_from_slice(
+            format!("event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":{},\"content_block\":", self.index)
+                .as_bytes(),
+        );
         block(out);
         out.extend_from_slice(b"}\n\n");
     }
@@ -227,7 +238,9 @@ impl ToAnthropic {
 
     fn leave(&mut self, out: &mut Vec<u8>) {
         if self.under.take().is_some() {
-            out.extend_from_slice(format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{}}}\n\n", self.index).as_bytes());
+            out.extend_from_slice(
+                format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{}}}\n\n", self.index).as_bytes(),
+            );
             self.index += 1;
         }
     }

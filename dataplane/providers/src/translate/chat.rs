@@ -45,13 +45,29 @@ pub(super) struct Turn<'a> {
 /// A part of a turn or of an answer.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
-    Text { text: Cow<'a, str>, cache: Option<&'a [u8]> },
+    Text {
+        text: Cow<'a, str>,
+        cache: Option<&'a [u8]>,
+    },
     Image(Image<'a>),
     /// `input` is a JSON object, as it was written.
-    Call { id: Cow<'a, str>, name: Cow<'a, str>, input: Cow<'a, [u8]> },
-    Result { id: Cow<'a, str>, parts: Vec<Part<'a>>, is_error: bool },
-    Thinking { text: Cow<'a, str>, signature: Option<Cow<'a, str>> },
-    Redacted { data: Cow<'a, str> },
+    Call {
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        input: Cow<'a, [u8]>,
+    },
+    Result {
+        id: Cow<'a, str>,
+        parts: Vec<Part<'a>>,
+        is_error: bool,
+    },
+    Thinking {
+        text: Cow<'a, str>,
+        signature: Option<Cow<'a, str>>,
+    },
+    Redacted {
+        data: Cow<'a, str>,
+    },
 }
 
 /// An image.
@@ -104,18 +120,29 @@ pub(super) enum Stop {
 /// A piece of a streamed answer.
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
-    Begin { id: &'a str, model: &'a str, usage: Option<Usage> },
+    Begin {
+        id: &'a str,
+        model: &'a str,
+        usage: Option<Usage>,
+    },
     Text(&'a str),
     Thinking(&'a str),
     Signature(&'a str),
     Redacted(&'a str),
     /// A tool call begins; pieces of arguments that follow are its own.
-    Call { id: &'a str, name: &'a str },
+    Call {
+        id: &'a str,
+        name: &'a str,
+    },
     Arguments(&'a str),
     /// The part under way is over.
     PartEnd,
     Refusal(&'a str),
-    End { stop: Stop, stop_text: Option<&'a str>, usage: Option<Usage> },
+    End {
+        stop: Stop,
+        stop_text: Option<&'a str>,
+        usage: Option<Usage>,
+    },
 }
 
 /// What an event came to.

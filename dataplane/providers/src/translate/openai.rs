@@ -17,7 +17,8 @@ use crate::usage;
 pub(super) const CREATED: &str = "1767225600";
 
 /// Fields of a request that say nothing to a model.
-const HARMLESS: [&str; 7] = ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "verbosity", "modalities"];
+const HARMLESS: [&str; 7] =
+    ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "verbosity", "modalities"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +131,10 @@ impl From<CannotSay> for Stopped {
 }
 
 fn get<'a, T: Deserialize<'a>>(raw: &'a [u8], field: &str) -> Result<T, CannotSay> {
-    serde_json::from_slice(raw).map_err(|error| CannotSay::Field { field: field.to_owned(), why: format!("it is not of the shape that this door takes ({error})") })
+    serde_json::from_slice(raw).map_err(|error| CannotSay::Field {
+        field: field.to_owned(),
+        why: format!("it is not of the shape that this door takes ({error})"),
+    })
 }
 
 /// A JSON string inside a string: texts that are decoded have nowhere to be borrowed from.
@@ -169,7 +173,11 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         "temperature" => request.temperature = Some(raw),
         "top_p" => request.top_p = Some(raw),
         "stop" => {
-            request.stop = if raw.starts_with(b"[") { get::<Vec<String>>(raw, key)?.into_iter().map(Cow::Owned).collect() } else { vec![Cow::Owned(get::<String>(raw, key)?)] };
+            request.stop = if raw.starts_with(b"[") {
+                get::<Vec<String>>(raw, key)?.into_iter().map(Cow::Owned).collect()
+            } else {
+                vec![Cow::Owned(get::<String>(raw, key)?)]
+            };
         }
         "user" => request.user = Some(Cow::Owned(get::<String>(raw, key)?)),
         "reasoning_effort" => request.effort = Some(Cow::Owned(get::<String>(raw, key)?)),
@@ -273,7 +281,9 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
                 say(request, Role::User, parts);
             }
             "tool" | "function" => {
-                let Some(id) = message.tool_call_id else { return cannot("messages[].tool_call_id", "a tool's message must name the call that it answers") };
+                let Some(id) = message.tool_call_id else {
+                    return cannot("messages[].tool_call_id", "a tool's message must name the call that it answers");
+                };
                 let parts = parts(message.content)?;
                 say(request, Role::User, vec![Part::Result { id: Cow::Owned(safe_id(&id).into_owned()), parts, is_error: false }]);
             }
@@ -396,7 +406,9 @@ pub(super) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8
         write_text(out, effort);
     }
     if let Some(schema) = request.schema {
-        out.extend_from_slice(b",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"strict\":true,\"schema\":");
+        out.extend_from_slice(
+            b",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"strict\":true,\"schema\":",
+        );
         out.extend_from_slice(schema);
         out.extend_from_slice(b"}}");
     }
@@ -639,8 +651,13 @@ pub(super) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"model\":");
     write_text(out, &answer.model);
     out.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-    let texts: Vec<&str> = answer.parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(&**text) } else { None }).collect();
-    if texts.is_empty() { out.extend_from_slice(b"null") } else { write_text(out, &texts.concat()) }
+    let texts: Vec<&str> =
+        answer.parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(&**text) } else { None }).collect();
+    if texts.is_empty() {
+        out.extend_from_slice(b"null")
+    } else {
+        write_text(out, &texts.concat())
+    }
     out.extend_from_slice(b",\"refusal\":");
     match &answer.refusal {
         Some(refusal) => write_text(out, refusal),
@@ -660,7 +677,8 @@ pub(super) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
 }
 
 fn write_thinking(parts: &[Part<'_>], out: &mut Vec<u8>) {
-    let thoughts: Vec<&str> = parts.iter().filter_map(|part| if let Part::Thinking { text, .. } = part { Some(&**text) } else { None }).collect();
+    let thoughts: Vec<&str> =
+        parts.iter().filter_map(|part| if let Part::Thinking { text, .. } = part { Some(&**text) } else { None }).collect();
     if !parts.iter().any(|part| matches!(part, Part::Thinking { .. } | Part::Redacted { .. })) {
         return;
     }

@@ -110,7 +110,11 @@ impl Reader {
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;
-            write(Piece::Begin { id: chunk.id.as_deref().unwrap_or_default(), model: chunk.model.as_deref().unwrap_or_default(), usage: None });
+            write(Piece::Begin {
+                id: chunk.id.as_deref().unwrap_or_default(),
+                model: chunk.model.as_deref().unwrap_or_default(),
+                usage: None,
+            });
         }
         if let Some(choice) = choice {
             self.delta(choice.delta.unwrap_or_default(), write)?;
