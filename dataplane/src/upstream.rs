@@ -54,7 +54,7 @@ pub struct Trace {
 /// Why one attempt gave no answer.
 #[derive(Debug)]
 struct Failure {
-    fault: Fault,
+    fault: Box<Fault>,
     status: Option<u16>,
     retry_after: Option<Duration>,
     verbatim: Option<bytes::Bytes>,

@@ -1,5 +1,7 @@
 //! LLMProvider: where models are, how it is spoken to, and what they cost.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column is an attribute of its own")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

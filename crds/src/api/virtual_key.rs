@@ -1,5 +1,7 @@
 //! VirtualKey: who may call, and what.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column is an attribute of its own")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

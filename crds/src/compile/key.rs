@@ -17,27 +17,35 @@ use crate::world::Name;
 /// The shortest text of a key that is not of our making.
 const CUSTOM_KEY_BYTES_MIN: usize = 16;
 
+/// A key that may be served, unless an older one has the same text.
+struct Claim {
+    age: i64,
+    name: Name,
+    gateway: Name,
+    key: Key,
+}
+
 impl Compiler<'_> {
     /// Takes the keys in, and joins everything that each gateway serves.
     pub(super) fn keys(&mut self) -> BTreeMap<GatewayId, Config> {
         let world = self.world;
-        let mut accepted: Vec<(Name, Name, Key, (Option<i64>, Name))> = Vec::new();
+        let mut accepted: Vec<Claim> = Vec::new();
         for (name, object) in &world.keys {
             let verdict = match self.key(name, object) {
                 Ok((gateway, key)) => {
                     let age = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
                     // Without a time it counts as younger than any with one.
-                    accepted.push((name.clone(), gateway, key, (age.or(Some(i64::MAX)), name.clone())));
+                    accepted.push(Claim { age: age.unwrap_or(i64::MAX), name: name.clone(), gateway, key });
                     Verdict::Accepted
                 }
                 Err(verdict) => verdict,
             };
             self.report(Kind::VirtualKey, name, object.metadata.generation, verdict);
         }
-        accepted.sort_by(|a, b| a.3.cmp(&b.3));
+        accepted.sort_by(|a, b| (a.age, &a.name).cmp(&(b.age, &b.name)));
         let mut owners: BTreeMap<KeyHash, Name> = BTreeMap::new();
         let mut by_gateway: BTreeMap<Name, Vec<Key>> = BTreeMap::new();
-        for (name, gateway, key, _) in accepted {
+        for Claim { name, gateway, key, .. } in accepted {
             let taken = key.hashes.iter().find_map(|hash| owners.get(hash));
             if let Some(winner) = taken.map(shown) {
                 let generation = world.keys.get(&name).and_then(|object| object.metadata.generation);

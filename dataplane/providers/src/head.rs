@@ -194,8 +194,11 @@ impl Reader {
         match field {
             Field::Model => self.model(scanner),
             Field::Stream => match scanner.kind()? {
-                Kind::Bool => Ok(self.head.stream = scanner.bool()?),
-                Kind::Null => Ok(drop(scanner.skip()?)),
+                Kind::Bool => {
+                    self.head.stream = scanner.bool()?;
+                    Ok(())
+                }
+                Kind::Null => Ok(scanner.pass()?),
                 Kind::Object | Kind::Array | Kind::Text | Kind::Number => Err(wrong_type("stream", "true or false")),
             },
             Field::StreamOptions => self.options(scanner),
@@ -205,7 +208,7 @@ impl Reader {
                         Some(scanner.unsigned().map_err(|_| wrong_type(field.name(), "a whole number that is not negative"))?);
                     Ok(())
                 }
-                Kind::Null => Ok(drop(scanner.skip()?)),
+                Kind::Null => Ok(scanner.pass()?),
                 Kind::Object | Kind::Array | Kind::Text | Kind::Bool => Err(wrong_type(field.name(), "a whole number")),
             },
         }
@@ -234,7 +237,7 @@ impl Reader {
                 scanner.object(|inner, key| {
                     empty = false;
                     if !key.is("include_usage") {
-                        return Ok(drop(inner.skip()?));
+                        return Ok(inner.pass()?);
                     }
                     if found.is_some() {
                         return Err(Stop::Bad(BadBody::Duplicate { field: "stream_options.include_usage" }));
@@ -272,7 +275,7 @@ fn foreign(scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
         "prompt" => "prompt",
         "background" => "background",
         "input" if scanner.kind()? == Kind::Array => return scanner.array(input_item),
-        _ => return Ok(drop(scanner.skip()?)),
+        _ => return Ok(scanner.pass()?),
     };
     let harmless = match scanner.kind()? {
         Kind::Null => true,
@@ -285,7 +288,7 @@ fn foreign(scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
 
 fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
     if scanner.kind()? != Kind::Object {
-        return Ok(drop(scanner.skip()?));
+        return Ok(scanner.pass()?);
     }
     let refused = |field| Err(Stop::Bad(BadBody::ForeignId { field }));
     let mut content_free = true;
@@ -299,7 +302,7 @@ fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
         }
         has_id |= key.is("id");
         content_free &= key.is("id") || key.is("type");
-        if key.is("content") && inner.kind()? == Kind::Array { inner.array(input_item) } else { Ok(drop(inner.skip()?)) }
+        if key.is("content") && inner.kind()? == Kind::Array { inner.array(input_item) } else { Ok(inner.pass()?) }
     })?;
     if has_id && content_free { refused("input[].id") } else { Ok(()) }
 }

@@ -160,7 +160,7 @@ fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad
         .map_err(|_| Bad { message: "We could not parse the JSON body of your request.".to_owned(), param: None })?;
     let dice = Dice::new(config.seed, body);
     match surface {
-        Surface::Embeddings => embeddings::answer(&request, dice),
+        Surface::Embeddings => embeddings::answer(&request),
         Surface::ChatCompletions => chat::answer(&Asked::of_chat(&request)?, config, dice),
         Surface::Completions => chat::complete(&Asked::of_completions(&request)?, config, dice),
         Surface::Responses => responses::answer(&Asked::of_responses(&request)?, config, dice),

@@ -99,7 +99,7 @@ pub enum Refusal {
         /// Name of the provider that failed last.
         provider: String,
         /// What it said, or what befell.
-        fault: Fault,
+        fault: Box<Fault>,
         /// The provider's status, when there was an answer.
         status: Option<u16>,
         /// When the provider wants us back.

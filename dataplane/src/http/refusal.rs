@@ -46,10 +46,7 @@ const LATE: Kind = Kind { openai: "timeout_error", anthropic: "timeout_error" };
 #[must_use]
 pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
     let (status, kind, code) = verdict(&refusal);
-    let ending = match &refusal {
-        Refusal::Upstream { fault, .. } => Ending::Failed(fault.class),
-        _ => Ending::Refused(code),
-    };
+    let ending = if let Refusal::Upstream { fault, .. } = &refusal { Ending::Failed(fault.class) } else { Ending::Refused(code) };
     let retry_after = retry_after(&refusal);
     if let Refusal::Upstream { verbatim: Some(body), .. } = refusal {
         return Told { status, code, body, retry_after, ending };
@@ -137,12 +134,13 @@ fn bad_body_code(bad: &BadBody) -> &'static str {
 }
 
 fn retry_after(refusal: &Refusal) -> Option<Duration> {
-    match refusal {
-        Refusal::Overloaded { retry_after, .. } => Some(*retry_after),
-        Refusal::Upstream { retry_after, .. } => *retry_after,
-        Refusal::TooManyInFlight { .. } | Refusal::NotReady => Some(Duration::from_secs(1)),
-        _ => None,
+    if let Refusal::Overloaded { retry_after, .. } = refusal {
+        return Some(*retry_after);
     }
+    if let Refusal::Upstream { retry_after, .. } = refusal {
+        return *retry_after;
+    }
+    matches!(refusal, Refusal::TooManyInFlight { .. } | Refusal::NotReady).then_some(Duration::from_secs(1))
 }
 
 /// What the client reads, and the field at fault.

@@ -130,10 +130,7 @@ fn listed(rooms: &Rooms, head: &Parts, live: &Live, model: Option<&str>) -> Resu
 }
 
 fn refuse(refusal: Refusal, dialect: Dialect, call: &CallId, entry: Option<Entry>) -> Response<ReplyBody> {
-    let allowed = match &refusal {
-        Refusal::MethodNotAllowed { allowed } => Some(*allowed),
-        _ => None,
-    };
+    let allowed = if let Refusal::MethodNotAllowed { allowed } = &refusal { Some(*allowed) } else { None };
     let told = refusal::tell(refusal, dialect, call.as_str());
     if let Some(entry) = entry {
         entry.end_at_door(told.status.as_u16(), told.ending, told.body.len() as u64);

@@ -259,7 +259,7 @@ fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
     let read = passage.read_whole(body);
     read.map(Answer::Whole).map_err(|fault| Failure {
         detail: format!("status 200 with {}", fault.class.word()),
-        fault,
+        fault: Box::new(fault),
         status: Some(200),
         retry_after: None,
         verbatim: None,
@@ -292,7 +292,7 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
         if let Some(fault) = fault {
             if !reader.has_begun() {
                 let detail = format!("the first event is {}", fault.class.word());
-                return Err(Failure { fault, status: Some(200), retry_after: None, verbatim: None, detail });
+                return Err(Failure { fault: Box::new(fault), status: Some(200), retry_after: None, verbatim: None, detail });
             }
             first.extend_from_slice(&bytes);
             return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: Some(fault), reader, source })));

@@ -17,7 +17,7 @@ pub(super) struct Pieces {
 impl Pieces {
     pub(super) fn new(pieces: &[Bytes]) -> Self {
         let (first, rest) = pieces.split_first().map_or((None, &[][..]), |(first, rest)| (Some(first.clone()), rest));
-        Self { first, rest: rest.to_vec().into_iter() }
+        Self { first, rest: Vec::from(rest).into_iter() }
     }
 
     pub(super) fn bytes(&self) -> u64 {

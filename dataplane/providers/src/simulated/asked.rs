@@ -1,5 +1,7 @@
 //! What a request asks of the simulated provider, in one shape for all surfaces.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON values are not ours")]
+
 use serde_json::Value;
 
 use super::Bad;

@@ -266,7 +266,7 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
                 let parts = parts(message.content)?;
                 let texts = parts.into_iter().filter_map(|part| match part {
                     Part::Text { text, cache } => Some((text, cache)),
-                    _ => None,
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => None,
                 });
                 // What comes later in the conversation stays there, as the user's: the target knows no other place.
                 if request.turns.is_empty() {
@@ -481,7 +481,7 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             for part in parts {
                 match part {
                     Part::Text { text: more, .. } => text.push_str(more),
-                    _ => return cannot("messages[].content[].content", "the target takes only text as the result of a tool"),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => return cannot("messages[].content[].content", "the target takes only text as the result of a tool"),
                 }
             }
             write_text(out, &text);
