@@ -1,6 +1,7 @@
 //! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
 //! are read for usage, the model, the end and errors.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
@@ -31,7 +32,7 @@ impl Same {
     pub(crate) fn new(surface: Surface, head: &Head, body: &Bytes, upstream_model: &str) -> Self {
         let streams_usage = matches!(surface, Surface::ChatCompletions | Surface::Completions);
         let hide_usage = head.stream && streams_usage && !head.include_usage;
-        let mut splices: Vec<(std::ops::Range<usize>, Bytes)> = Vec::new();
+        let mut splices: Vec<(Range<usize>, Bytes)> = Vec::new();
         if upstream_model != head.model {
             let mut model = Vec::with_capacity(upstream_model.len() + 2);
             write_text(&mut model, upstream_model);
@@ -72,7 +73,7 @@ impl Same {
     }
 }
 
-fn ask_for_usage(head: &Head) -> (std::ops::Range<usize>, Bytes) {
+fn ask_for_usage(head: &Head) -> (Range<usize>, Bytes) {
     match &head.options {
         Options::Absent => (head.model_at.end..head.model_at.end, Bytes::from_static(b",\"stream_options\":{\"include_usage\":true}")),
         Options::Null(range) => (range.clone(), Bytes::from_static(b"{\"include_usage\":true}")),
@@ -82,7 +83,7 @@ fn ask_for_usage(head: &Head) -> (std::ops::Range<usize>, Bytes) {
     }
 }
 
-fn apply(body: &Bytes, splices: &[(std::ops::Range<usize>, Bytes)]) -> Vec<Bytes> {
+fn apply(body: &Bytes, splices: &[(Range<usize>, Bytes)]) -> Vec<Bytes> {
     let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
     let mut from = 0;
     for (range, bytes) in splices {
@@ -133,10 +134,10 @@ fn wrapped(error: &[u8]) -> Vec<u8> {
 /// What stands at the top of an answer or of an event's data.
 #[derive(Debug, Default)]
 struct Seen {
-    usage: Option<std::ops::Range<usize>>,
-    error: Option<std::ops::Range<usize>>,
-    /// The object that some events hold their news in: `message`, `response`.
-    inner: Option<std::ops::Range<usize>>,
+    usage: Option<Range<usize>>,
+    error: Option<Range<usize>>,
+    /// The object that some events hold their news in: `message`, `response`, and Groq's `x_groq`.
+    inner: Option<Range<usize>>,
     kind: Option<String>,
     model: Option<String>,
     no_choices: bool,
@@ -161,7 +162,7 @@ impl Seen {
             match kind {
                 Kind::Object if key.is("usage") => seen.usage = Some(range),
                 Kind::Object | Kind::Text if key.is("error") => seen.error = Some(range),
-                Kind::Object if key.is("message") || key.is("response") => seen.inner = Some(range),
+                Kind::Object if key.is("message") || key.is("response") || key.is("x_groq") => seen.inner = Some(range),
                 Kind::Object | Kind::Array | Kind::Text | Kind::Number | Kind::Bool | Kind::Null => {}
             }
             Ok::<(), Wrong>(())
@@ -309,7 +310,7 @@ impl SameStream {
         if self.facts.model.is_none() {
             self.facts.model = seen.model.filter(|model| !model.is_empty());
         }
-        let told = seen.usage.and_then(|range| usage::of_openai(&data[range]));
+        let told = seen.usage.or_else(|| nested_usage(data, seen.inner)).and_then(|range| usage::of_openai(&data[range]));
         if told.is_some() {
             self.facts.usage = told;
             if self.hide_usage && seen.no_choices {
@@ -358,6 +359,13 @@ impl SameStream {
         }
         Verdict::Pass
     }
+}
+
+/// Where the usage inside an inner object stands.
+fn nested_usage(data: &[u8], inner: Option<Range<usize>>) -> Option<Range<usize>> {
+    let inner = inner?;
+    let usage = Seen::read(&data[inner.clone()]).ok()?.usage?;
+    Some(inner.start + usage.start..inner.start + usage.end)
 }
 
 /// Whether `: null` follows a key.

@@ -1,0 +1,236 @@
+//! Recorded answers of real providers, read as a client behind the gateway reads them: whole, cut at random, and byte by
+//! byte. The recordings stay outside the project; without them these tests say so and pass.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use providers::head::Head;
+use providers::passage::{Facts, Passage};
+use serde_json::{Map, Value, json};
+use snapshot::Surface;
+
+fn folder() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "a test is told where recordings are")]
+    let named = std::env::var("PORTOLAN_FIXTURES").map(PathBuf::from).ok();
+    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"));
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("SKIPPED: no recordings at {}; set PORTOLAN_FIXTURES", folder.display());
+    None
+}
+
+struct Recording {
+    name: String,
+    surface: Surface,
+    expected: Value,
+    whole: Option<Bytes>,
+    stream: Option<Bytes>,
+}
+
+/// Recordings of chat answers (2xx) from providers that speak one of our dialects.
+fn recordings() -> Vec<Recording> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let mut found = Vec::new();
+    for provider in ["openai", "anthropic", "groq", "deepseek", "mistral", "openrouter", "xai", "cerebras", "azure", "perplexity", "moonshot", "together", "openai-compatible", "alibaba", "crusoe"] {
+        let Ok(cases) = std::fs::read_dir(folder.join(provider)) else { continue };
+        for case in cases.filter_map(|case| Some(case.ok()?.path())) {
+            let read = |name: &str| std::fs::read(case.join(name)).ok().map(Bytes::from);
+            let json = |name: &str| serde_json::from_slice::<Value>(&read(name)?).ok();
+            let (Some(expected), Some(meta)) = (json("expect.json"), json("meta.json")) else { continue };
+            let path = meta["url"].as_str().unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+            let surface = match path {
+                path if path.ends_with("/chat/completions") => Surface::ChatCompletions,
+                path if path.ends_with("/messages") => Surface::Messages,
+                _ => continue,
+            };
+            if meta["status"].as_u64().is_some_and(|status| status >= 400) || expected.get("error").is_some() {
+                continue;
+            }
+            let name = format!("{provider}/{}", case.file_name().unwrap_or_default().to_string_lossy());
+            found.push(Recording { name, surface, expected, whole: read("response.json"), stream: read("response.sse") });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+fn passage(client: Surface, upstream: Surface, stream: bool, include_usage: bool) -> Passage {
+    let mut request = json!({ "model": "m", "max_tokens": 9, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
+    if include_usage {
+        request["stream_options"] = json!({ "include_usage": true });
+    }
+    let body = Bytes::from(request.to_string());
+    let head = Head::read(client, &body).expect("a request");
+    Passage::choose(client, &BTreeSet::from([upstream]), &head, &body, "m").expect("a passage")
+}
+
+/// Feeds a stream, cut at the places that `cut` gives.
+fn feed(passage: &Passage, stream: &Bytes, mut cut: impl FnMut(usize) -> usize) -> Result<(Vec<u8>, Facts), String> {
+    let mut reader = passage.stream_reader();
+    let mut out = Vec::new();
+    let mut from = 0;
+    while from < stream.len() {
+        let to = (from + cut(from).max(1)).min(stream.len());
+        let pushed = reader.push(stream.slice(from..to));
+        out.extend_from_slice(&pushed.bytes);
+        if let Some(fault) = pushed.fault {
+            return Err(format!("{fault:?}"));
+        }
+        from = to;
+    }
+    let pushed = reader.finish();
+    out.extend_from_slice(&pushed.bytes);
+    pushed.fault.map_or(Ok(()), |fault| Err(format!("{fault:?}")))?;
+    Ok((out, reader.facts().clone()))
+}
+
+/// Every way to cut: whole, pieces of many sizes, single bytes.
+fn cuts() -> Vec<(&'static str, Box<dyn FnMut(usize) -> usize>)> {
+    vec![("whole", Box::new(|_| usize::MAX / 2)), ("pieces", Box::new(|from| from * 7919 % 97 + 1)), ("bytes", Box::new(|_| 1))]
+}
+
+/// What a strict OpenAI client reads out of a stream.
+fn read_chunks(stream: &[u8]) -> Value {
+    let text = std::str::from_utf8(stream).expect("UTF-8");
+    let (mut said, mut thought, mut finish, mut usage) = (String::new(), String::new(), Value::Null, Value::Null);
+    let mut calls: Vec<(Value, String, String)> = Vec::new();
+    let mut done = false;
+    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        assert!(!done, "something follows [DONE]");
+        if line == "[DONE]" {
+            done = true;
+            continue;
+        }
+        let chunk: Value = serde_json::from_str(line).expect("JSON");
+        usage = if chunk["usage"].is_object() { chunk["usage"].clone() } else { usage };
+        let choice = &chunk["choices"][0];
+        said.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+        thought.push_str(choice["delta"]["reasoning_content"].as_str().unwrap_or_default());
+        if choice["finish_reason"].is_string() {
+            assert!(finish.is_null(), "two reasons to finish");
+            finish = choice["finish_reason"].clone();
+        }
+        for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let index = call["index"].as_u64().expect("an index") as usize;
+            if index == calls.len() {
+                calls.push((call["id"].clone(), call["function"]["name"].as_str().expect("a name").to_owned(), String::new()));
+            }
+            calls[index].2.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
+        }
+    }
+    assert!(done, "no [DONE]");
+    let calls = calls.into_iter().map(|(id, name, arguments)| call(&id, &name, &arguments));
+    json!({ "text": said, "reasoning": thought, "tool_calls": calls.collect::<Value>(), "finish_reason": finish, "usage": usage })
+}
+
+fn call(id: &Value, name: &str, arguments: &str) -> Value {
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_else(|_| panic!("arguments are not JSON: {arguments}"));
+    json!({ "id": id, "name": name, "arguments": arguments })
+}
+
+/// What a strict OpenAI client reads out of a whole answer.
+fn read_completion(body: &[u8]) -> Value {
+    let answer: Value = serde_json::from_slice(body).expect("JSON");
+    let message = &answer["choices"][0]["message"];
+    let calls = message["tool_calls"].as_array().into_iter().flatten();
+    let calls = calls.map(|made| call(&made["id"], made["function"]["name"].as_str().expect("a name"), made["function"]["arguments"].as_str().expect("arguments")));
+    json!({
+        "text": message["content"].as_str().unwrap_or_default(), "reasoning": message["reasoning_content"].as_str().unwrap_or_default(),
+        "tool_calls": calls.collect::<Value>(), "finish_reason": answer["choices"][0]["finish_reason"], "usage": answer["usage"],
+    })
+}
+
+/// The parts of the expectation that a translated answer must meet.
+fn compare(name: &str, read: &Value, expected: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    for field in ["text", "reasoning", "tool_calls", "finish_reason"] {
+        if read[field] != expected[field] {
+            faults.push(format!("{name}: {field}: read {} and expected {}", read[field], expected[field]));
+        }
+    }
+    for field in ["prompt_tokens", "completion_tokens", "total_tokens"] {
+        if read["usage"][field] != expected["usage"][field] {
+            faults.push(format!("{name}: {field}: read {} and expected {}", read["usage"][field], expected["usage"][field]));
+        }
+    }
+    faults
+}
+
+#[test]
+fn recorded_anthropic_answers_are_read_right_by_an_openai_client() {
+    let mut faults = Vec::new();
+    let mut read = 0;
+    for Recording { name, expected, whole, stream, .. } in recordings().into_iter().filter(|recording| recording.surface == Surface::Messages) {
+        // Two beginnings in one stream: the first is the client's already, so the texts of both are.
+        if name.ends_with("vx-stream-spliced-message-start") {
+            continue;
+        }
+        read += 1;
+        if let Some(whole) = whole {
+            let answer = passage(Surface::ChatCompletions, Surface::Messages, false, false).read_whole(whole).expect("an answer");
+            // The expectation of this case counts the last step alone; the sum of its steps is what is billed.
+            let mut expected = expected.clone();
+            if name.ends_with("vx-compaction") {
+                expected["usage"] = json!({ "prompt_tokens": 61067, "completion_tokens": 1912, "total_tokens": 62979 });
+            }
+            faults.extend(compare(&name, &read_completion(&answer.body), &expected));
+        }
+        if let Some(stream) = stream {
+            let passage = passage(Surface::ChatCompletions, Surface::Messages, true, true);
+            for (way, cut) in cuts() {
+                let (out, facts) = feed(&passage, &stream, cut).unwrap_or_else(|fault| panic!("{name} {way}: {fault}"));
+                faults.extend(compare(&format!("{name} {way}"), &read_chunks(&out), &expected));
+                assert_eq!(facts.usage.map(|usage| usage.prompt), expected["usage"]["prompt_tokens"].as_u64(), "{name}");
+            }
+        }
+    }
+    println!("{read} recordings read, {} faults", faults.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn recorded_openai_streams_pass_byte_for_byte_and_their_usage_is_read() {
+    for Recording { name, surface, expected, whole, stream } in recordings() {
+        let usage = |facts: &Facts| facts.usage.map(|usage| (usage.prompt, usage.completion));
+        let count = |field: &str| expected["usage"][field].as_u64();
+        let wanted = count("prompt_tokens").zip(count("completion_tokens"));
+        if let Some(whole) = whole {
+            let read = passage(surface, surface, false, false).read_whole(whole.clone()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+            assert_eq!(read.body, whole, "{name} passes as it is");
+            if name != "anthropic/vx-compaction" && !name.starts_with("xai/") {
+                assert_eq!(usage(&read.facts), wanted, "{name}");
+            }
+        }
+        if let Some(stream) = stream {
+            let passage = passage(surface, surface, true, true);
+            for (way, cut) in cuts() {
+                let (out, facts) = feed(&passage, &stream, cut).unwrap_or_else(|fault| panic!("{name} {way}: {fault}"));
+                let added = out.len() - stream.len().min(out.len());
+                let done = b"data: [DONE]\n\n";
+                assert!(out.starts_with(stream.trim_ascii_end()), "{name} {way} passes as it is");
+                assert!(added <= done.len() + 2, "{name} {way}: nothing is added but an end");
+                if !name.starts_with("xai/") && wanted.is_some() && !name.ends_with("vx-stream-spliced-message-start") {
+                    assert_eq!(usage(&facts), wanted, "{name} {way}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn usage_that_the_client_did_not_ask_for_is_hidden_and_counted() {
+    for Recording { name, surface, stream, .. } in recordings() {
+        let (Some(stream), Surface::ChatCompletions) = (stream, surface) else { continue };
+        let asked = feed(&passage(surface, surface, true, true), &stream, |_| 50).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        let silent = passage(surface, surface, true, false);
+        for (way, cut) in cuts() {
+            let (out, facts) = feed(&silent, &stream, cut).unwrap_or_else(|fault| panic!("{name} {way}: {fault}"));
+            assert_eq!(facts.usage, asked.1.usage, "{name} {way}: counted all the same");
+            let chunks = String::from_utf8(out).expect("UTF-8");
+            let lone = |line: &str| serde_json::from_str::<Map<String, Value>>(line).is_ok_and(|chunk| chunk["choices"] == json!([]) && chunk.get("usage").is_some_and(Value::is_object));
+            assert!(!chunks.lines().filter_map(|line| line.strip_prefix("data: ")).any(lone), "{name} {way}: no chunk of usage alone");
+        }
+    }
+}
