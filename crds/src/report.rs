@@ -82,6 +82,15 @@ pub enum Problem {
     Invalid(Vec<Complaint>),
     /// It cannot be read at all.
     Unreadable(String),
+    /// A file is not YAML from here on.
+    NotYaml {
+        /// The file.
+        file: String,
+        /// The document in it, from 1.
+        document: usize,
+        /// What the reader says.
+        why: String,
+    },
     /// The same object stands in two places.
     Twice {
         /// Where first.
@@ -181,7 +190,7 @@ impl Problem {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::Malformed { .. } | Self::KeyTextUnusable(_) => "Invalid",
-            Self::Unreadable(_) => "Unreadable",
+            Self::Unreadable(_) | Self::NotYaml { .. } => "Unreadable",
             Self::Twice { .. } | Self::DuplicateKey { .. } => "Conflicted",
             Self::UnsupportedFeature(_) => "UnsupportedFeature",
             Self::SecretNotFound { .. } => "SecretNotFound",
@@ -205,6 +214,7 @@ impl Problem {
                 complaints.iter().map(|complaint| format!("{}: {}", complaint.path, complaint.message)).collect::<Vec<_>>().join("; ")
             }
             Self::Unreadable(why) => why.clone(),
+            Self::NotYaml { file, document, why } => format!("{file}, document {document} is not YAML: {why}"),
             Self::Twice { first, again } => format!("the object stands in {first} and again in {again}; keep one"),
             Self::UnsupportedFeature(what) => format!("this version does not serve {what}; the object has no effect"),
             Self::SecretNotFound { secret } => format!("Secret {secret} is not in this namespace; create it"),

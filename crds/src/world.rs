@@ -74,7 +74,13 @@ impl World {
                     Ok(Value::Null) => {}
                     Ok(value) => reader.document(&place, value, 0),
                     Err(error) => {
-                        reader.reject(Kind::Document, "", &place, None, Problem::Unreadable(format!("{place} is not YAML: {error}")));
+                        reader.reject(
+                            Kind::Document,
+                            "",
+                            &place,
+                            None,
+                            Problem::NotYaml { file: file.to_owned(), document: number + 1, why: error.to_string() },
+                        );
                         // After an error the reader cannot find the next document.
                         break;
                     }

@@ -28,14 +28,24 @@ fn bad(surface: Surface, body: &str) -> BadBody {
 fn each_bad_body_is_told_by_its_place_and_its_field() {
     let chat = Surface::ChatCompletions;
     assert_eq!(bad(chat, "{\n \"model\": \"m\",\n \"messages\": [}"), BadBody::NotJson { line: 3, column: 15, what: "expected a value" });
-    assert_eq!(bad(chat, "{\"model\":\"m\"} x"), BadBody::NotJson { line: 1, column: 15, what: "something follows after the end of the JSON" });
+    assert_eq!(
+        bad(chat, "{\"model\":\"m\"} x"),
+        BadBody::NotJson { line: 1, column: 15, what: "something follows after the end of the JSON" }
+    );
     assert_eq!(bad(chat, ""), BadBody::NotJson { line: 1, column: 1, what: "the text ends too early" });
     assert_eq!(bad(chat, "[]"), BadBody::NotAnObject);
     assert_eq!(bad(chat, "{}"), BadBody::Missing { field: "model" });
     assert_eq!(bad(chat, r#"{"model":7}"#), BadBody::WrongType { field: "model", expected: "a string" });
     assert_eq!(bad(chat, r#"{"model":"m","stream":"yes"}"#), BadBody::WrongType { field: "stream", expected: "true or false" });
-    assert_eq!(bad(chat, r#"{"model":"m","max_tokens":-1}"#), BadBody::WrongType { field: "max_tokens", expected: "a whole number that is not negative" });
-    assert_eq!(bad(chat, r#"{"model":"cheap","mod\u0065l":"dear"}"#), BadBody::Duplicate { field: "model" }, "an escaped name is the same name");
+    assert_eq!(
+        bad(chat, r#"{"model":"m","max_tokens":-1}"#),
+        BadBody::WrongType { field: "max_tokens", expected: "a whole number that is not negative" }
+    );
+    assert_eq!(
+        bad(chat, r#"{"model":"cheap","mod\u0065l":"dear"}"#),
+        BadBody::Duplicate { field: "model" },
+        "an escaped name is the same name"
+    );
     assert_eq!(bad(chat, &format!(r#"{{"model":"m","x":{}1{}}}"#, "[".repeat(500), "]".repeat(500))), BadBody::TooDeep);
     assert_eq!(Head::read(chat, b"{\"model\":\"\xff\"}"), Err(BadBody::NotUtf8 { at: 10 }));
 }
@@ -67,7 +77,14 @@ fn a_body_passes_byte_for_byte_but_for_its_model() {
 
 #[test]
 fn a_stream_is_asked_for_its_usage_however_the_options_stand() {
-    for options in ["", r#","stream_options":null"#, r#","stream_options":{}"#, r#","stream_options":{"x":1}"#, r#","stream_options":{"include_usage":false,"x":1}"#, r#","stream_options":{"include_usage":null}"#] {
+    for options in [
+        "",
+        r#","stream_options":null"#,
+        r#","stream_options":{}"#,
+        r#","stream_options":{"x":1}"#,
+        r#","stream_options":{"include_usage":false,"x":1}"#,
+        r#","stream_options":{"include_usage":null}"#,
+    ] {
         let body = format!(r#"{{"stream":true{options},"model":"m","messages":[]}}"#);
         let passage = choose(Surface::ChatCompletions, Surface::ChatCompletions, &body, "m").expect("a passage");
         let request: Value = serde_json::from_str(&sent(&passage)).unwrap_or_else(|error| panic!("{body}: {error}"));
@@ -80,7 +97,12 @@ fn a_stream_is_asked_for_its_usage_however_the_options_stand() {
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<String>().prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from)
+    ];
     leaf.prop_recursive(4, 24, 6, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
@@ -135,14 +157,19 @@ fn stream(client: Surface, upstream: Surface, text: &str) -> (String, Option<Fai
     (String::from_utf8(bytes).expect("UTF-8"), pushed.fault.map(|fault| fault.class), reader.has_begun())
 }
 
-const CHUNK: &str = "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\"finish_reason\":null}]}\n\n";
+const CHUNK: &str =
+    "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\"finish_reason\":null}]}\n\n";
 const FINISH: &str = "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 #[test]
 fn a_stream_that_ends_before_its_end_is_broken_for_both_clients() {
     let chat = Surface::ChatCompletions;
     assert_eq!(stream(chat, chat, CHUNK), (CHUNK.to_owned(), Some(FailureClass::StreamBroken), true));
-    assert_eq!(stream(chat, chat, &format!("{CHUNK}{}", &CHUNK[..40])), (CHUNK.to_owned(), Some(FailureClass::StreamBroken), true), "half an event is not passed on");
+    assert_eq!(
+        stream(chat, chat, &format!("{CHUNK}{}", &CHUNK[..40])),
+        (CHUNK.to_owned(), Some(FailureClass::StreamBroken), true),
+        "half an event is not passed on"
+    );
     assert_eq!(stream(chat, chat, ""), (String::new(), Some(FailureClass::StreamBroken), false));
     assert_eq!(stream(Surface::Messages, chat, CHUNK).1, Some(FailureClass::StreamBroken));
     let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\n";
@@ -161,7 +188,11 @@ fn a_reason_to_finish_is_an_end_where_done_is_never_said() {
 fn an_error_inside_a_stream_is_told_and_what_came_before_is_kept() {
     let chat = Surface::ChatCompletions;
     let error = "data: {\"error\":{\"message\":\"no capacity\",\"type\":\"overloaded_error\"}}\n\n";
-    assert_eq!(stream(chat, chat, error), (String::new(), Some(FailureClass::Overloaded), false), "before the first event nothing has begun");
+    assert_eq!(
+        stream(chat, chat, error),
+        (String::new(), Some(FailureClass::Overloaded), false),
+        "before the first event nothing has begun"
+    );
     assert_eq!(stream(chat, chat, &format!("{CHUNK}{error}{CHUNK}")), (CHUNK.to_owned(), Some(FailureClass::Overloaded), true));
     let bare = format!("{CHUNK}{{\"error\":{{\"message\":\"shed\",\"code\":503}}}}");
     assert_eq!(stream(chat, chat, &bare).1, Some(FailureClass::Overloaded), "bare JSON after events");
@@ -169,15 +200,25 @@ fn an_error_inside_a_stream_is_told_and_what_came_before_is_kept() {
     for client in [chat, Surface::Messages] {
         assert_eq!(stream(client, Surface::Messages, theirs).1, Some(FailureClass::Overloaded), "{client:?}");
     }
-    assert_eq!(stream(chat, chat, &format!("{CHUNK}data: <html>\n\n")).1, None.or(Some(FailureClass::StreamBroken)), "an event of no news is not looked into");
+    assert_eq!(
+        stream(chat, chat, &format!("{CHUNK}data: <html>\n\n")).1,
+        None.or(Some(FailureClass::StreamBroken)),
+        "an event of no news is not looked into"
+    );
     assert_eq!(stream(chat, chat, "data: <html>\n\n").1, Some(FailureClass::InvalidResponse));
 }
 
 #[test]
 fn an_answer_of_200_that_is_none_is_a_fault() {
-    for (client, upstream) in [(Surface::ChatCompletions, Surface::ChatCompletions), (Surface::ChatCompletions, Surface::Messages), (Surface::Messages, Surface::ChatCompletions), (Surface::Messages, Surface::Messages)] {
+    for (client, upstream) in [
+        (Surface::ChatCompletions, Surface::ChatCompletions),
+        (Surface::ChatCompletions, Surface::Messages),
+        (Surface::Messages, Surface::ChatCompletions),
+        (Surface::Messages, Surface::Messages),
+    ] {
         let passage = choose(client, upstream, r#"{"model":"m","max_tokens":1,"messages":[]}"#, "m").expect("a passage");
-        let class = |body: &'static str| passage.read_whole(Bytes::from_static(body.as_bytes())).map_err(|fault| fault.class).expect_err(body);
+        let class =
+            |body: &'static str| passage.read_whole(Bytes::from_static(body.as_bytes())).map_err(|fault| fault.class).expect_err(body);
         for body in ["", "<html>nginx</html>", "{\"id\":", "[]", "nonsense"] {
             assert_eq!(class(body), FailureClass::InvalidResponse, "{client:?} {upstream:?} {body}");
         }
@@ -185,7 +226,8 @@ fn an_answer_of_200_that_is_none_is_a_fault() {
     let passage = choose(Surface::ChatCompletions, Surface::ChatCompletions, r#"{"model":"m","messages":[]}"#, "m").expect("a passage");
     let fault = passage.read_whole(Bytes::from_static(b"{\"error\":{\"message\":\"slow down\",\"code\":429}}")).expect_err("an error");
     assert_eq!((fault.class, fault.message.as_str()), (FailureClass::RateLimited, "slow down"));
-    let fooled = br#"{"choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":999}"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    let fooled =
+        br#"{"choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":999}"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
     let read = passage.read_whole(Bytes::from_static(fooled)).expect("an answer");
     assert_eq!(read.facts.usage, Some(Usage { prompt: 1, completion: 2, ..Usage::default() }), "a text is not a usage");
 }
@@ -197,26 +239,43 @@ fn errors_of_every_shape_have_a_class_and_words() {
         (fault.class, fault.message)
     };
     let says = |class, words: &str| (class, words.to_owned());
-    assert_eq!(of(429, r#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#), says(FailureClass::RateLimited, "slow"));
+    assert_eq!(
+        of(429, r#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#),
+        says(FailureClass::RateLimited, "slow")
+    );
     assert_eq!(of(429, r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#), says(FailureClass::QuotaExceeded, "pay"));
-    assert_eq!(of(400, r#"{"error":{"message":"This model's maximum context length is 8","code":"context_length_exceeded"}}"#).0, FailureClass::ContextLengthExceeded);
+    assert_eq!(
+        of(400, r#"{"error":{"message":"This model's maximum context length is 8","code":"context_length_exceeded"}}"#).0,
+        FailureClass::ContextLengthExceeded
+    );
     assert_eq!(of(400, r#"{"error":{"message":"no","code":"content_filter"}}"#).0, FailureClass::ContentFiltered);
     assert_eq!(of(401, r#"{"error":"bad key"}"#), says(FailureClass::AuthFailed, "bad key"));
     assert_eq!(of(422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#).0, FailureClass::BadRequest);
     assert_eq!(of(502, "<html>bad gateway</html>"), says(FailureClass::ServerError, "status 502 without a reason"));
     assert_eq!(of(503, ""), says(FailureClass::Overloaded, "status 503 without a reason"));
     assert_eq!(of(500, r#"[{"error":{"message":"in a list"}}]"#), says(FailureClass::ServerError, "in a list"));
-    let theirs = Fault::of_answer(Surface::Messages, 400, br#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 3 tokens > 2 maximum"}}"#);
+    let theirs = Fault::of_answer(
+        Surface::Messages,
+        400,
+        br#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 3 tokens > 2 maximum"}}"#,
+    );
     assert_eq!(theirs.class, FailureClass::ContextLengthExceeded);
     assert!(Fault::of_answer(Surface::Messages, 500, "é".repeat(9000).as_bytes()).message.len() <= 2048, "words are bounded");
 }
 
 #[test]
 fn a_client_is_told_in_its_dialect() {
-    let error = ClientError { openai_type: "t", anthropic_type: "a", code: "c", message: "say \"x\"", param: Some("model"), request_id: "r" };
+    let error =
+        ClientError { openai_type: "t", anthropic_type: "a", code: "c", message: "say \"x\"", param: Some("model"), request_id: "r" };
     let json = |bytes: Bytes| serde_json::from_slice::<Value>(&bytes).expect("JSON");
-    assert_eq!(json(error.body(Dialect::OpenAi)), json!({ "error": { "message": "say \"x\"", "type": "t", "param": "model", "code": "c" } }));
-    assert_eq!(json(error.body(Dialect::Anthropic)), json!({ "type": "error", "error": { "type": "a", "message": "say \"x\"", "code": "c" }, "request_id": "r" }));
+    assert_eq!(
+        json(error.body(Dialect::OpenAi)),
+        json!({ "error": { "message": "say \"x\"", "type": "t", "param": "model", "code": "c" } })
+    );
+    assert_eq!(
+        json(error.body(Dialect::Anthropic)),
+        json!({ "type": "error", "error": { "type": "a", "message": "say \"x\"", "code": "c" }, "request_id": "r" })
+    );
     assert!(error.event(Surface::ChatCompletions).starts_with(b"data: {\"error\":"));
     assert!(error.event(Surface::Responses).starts_with(b"event: error\ndata: {\"type\":\"error\""));
     assert!(error.event(Surface::Messages).starts_with(b"event: error\ndata: {\"type\":\"error\""));

@@ -33,7 +33,23 @@ struct Recording {
 fn recordings() -> Vec<Recording> {
     let Some(folder) = folder() else { return Vec::new() };
     let mut found = Vec::new();
-    for provider in ["openai", "anthropic", "groq", "deepseek", "mistral", "openrouter", "xai", "cerebras", "azure", "perplexity", "moonshot", "together", "openai-compatible", "alibaba", "crusoe"] {
+    for provider in [
+        "openai",
+        "anthropic",
+        "groq",
+        "deepseek",
+        "mistral",
+        "openrouter",
+        "xai",
+        "cerebras",
+        "azure",
+        "perplexity",
+        "moonshot",
+        "together",
+        "openai-compatible",
+        "alibaba",
+        "crusoe",
+    ] {
         let Ok(cases) = std::fs::read_dir(folder.join(provider)) else { continue };
         for case in cases.filter_map(|case| Some(case.ok()?.path())) {
             let read = |name: &str| std::fs::read(case.join(name)).ok().map(Bytes::from);
@@ -135,7 +151,9 @@ fn read_completion(body: &[u8]) -> Value {
     let answer: Value = serde_json::from_slice(body).expect("JSON");
     let message = &answer["choices"][0]["message"];
     let calls = message["tool_calls"].as_array().into_iter().flatten();
-    let calls = calls.map(|made| call(&made["id"], made["function"]["name"].as_str().expect("a name"), made["function"]["arguments"].as_str().expect("arguments")));
+    let calls = calls.map(|made| {
+        call(&made["id"], made["function"]["name"].as_str().expect("a name"), made["function"]["arguments"].as_str().expect("arguments"))
+    });
     json!({
         "text": message["content"].as_str().unwrap_or_default(), "reasoning": message["reasoning_content"].as_str().unwrap_or_default(),
         "tool_calls": calls.collect::<Value>(), "finish_reason": answer["choices"][0]["finish_reason"], "usage": answer["usage"],
@@ -162,7 +180,9 @@ fn compare(name: &str, read: &Value, expected: &Value) -> Vec<String> {
 fn recorded_anthropic_answers_are_read_right_by_an_openai_client() {
     let mut faults = Vec::new();
     let mut read = 0;
-    for Recording { name, expected, whole, stream, .. } in recordings().into_iter().filter(|recording| recording.surface == Surface::Messages) {
+    for Recording { name, expected, whole, stream, .. } in
+        recordings().into_iter().filter(|recording| recording.surface == Surface::Messages)
+    {
         // Two beginnings in one stream: the first is the client's already, so the texts of both are.
         if name.ends_with("vx-stream-spliced-message-start") {
             continue;
@@ -197,7 +217,8 @@ fn recorded_openai_streams_pass_byte_for_byte_and_their_usage_is_read() {
         let count = |field: &str| expected["usage"][field].as_u64();
         let wanted = count("prompt_tokens").zip(count("completion_tokens"));
         if let Some(whole) = whole {
-            let read = passage(surface, surface, false, false).read_whole(whole.clone()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+            let read =
+                passage(surface, surface, false, false).read_whole(whole.clone()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
             assert_eq!(read.body, whole, "{name} passes as it is");
             if name != "anthropic/vx-compaction" && !name.starts_with("xai/") {
                 assert_eq!(usage(&read.facts), wanted, "{name}");
@@ -229,7 +250,10 @@ fn usage_that_the_client_did_not_ask_for_is_hidden_and_counted() {
             let (out, facts) = feed(&silent, &stream, cut).unwrap_or_else(|fault| panic!("{name} {way}: {fault}"));
             assert_eq!(facts.usage, asked.1.usage, "{name} {way}: counted all the same");
             let chunks = String::from_utf8(out).expect("UTF-8");
-            let lone = |line: &str| serde_json::from_str::<Map<String, Value>>(line).is_ok_and(|chunk| chunk["choices"] == json!([]) && chunk.get("usage").is_some_and(Value::is_object));
+            let lone = |line: &str| {
+                serde_json::from_str::<Map<String, Value>>(line)
+                    .is_ok_and(|chunk| chunk["choices"] == json!([]) && chunk.get("usage").is_some_and(Value::is_object))
+            };
             assert!(!chunks.lines().filter_map(|line| line.strip_prefix("data: ")).any(lone), "{name} {way}: no chunk of usage alone");
         }
     }

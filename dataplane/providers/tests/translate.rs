@@ -115,12 +115,27 @@ fn what_the_other_dialect_cannot_say_is_refused_by_name() {
         request
     };
     for (field, value) in [
-        ("n", json!(2)), ("seed", json!(1)), ("logprobs", json!(true)), ("logit_bias", json!({ "1": 2 })), ("presence_penalty", json!(0.5)),
-        ("temperature", json!(1.5)), ("response_format", json!({ "type": "json_object" })), ("audio", json!({})), ("made_up", json!(1)), ("functions", json!([])),
+        ("n", json!(2)),
+        ("seed", json!(1)),
+        ("logprobs", json!(true)),
+        ("logit_bias", json!({ "1": 2 })),
+        ("presence_penalty", json!(0.5)),
+        ("temperature", json!(1.5)),
+        ("response_format", json!({ "type": "json_object" })),
+        ("audio", json!({})),
+        ("made_up", json!(1)),
+        ("functions", json!([])),
     ] {
         assert_eq!(refused_field(ChatCompletions, &chat(field, value)), field);
     }
-    for (field, value) in [("n", json!(1)), ("logprobs", json!(false)), ("logit_bias", json!({})), ("presence_penalty", json!(0)), ("store", json!(true)), ("seed", Value::Null)] {
+    for (field, value) in [
+        ("n", json!(1)),
+        ("logprobs", json!(false)),
+        ("logit_bias", json!({})),
+        ("presence_penalty", json!(0)),
+        ("store", json!(true)),
+        ("seed", Value::Null),
+    ] {
         assert!(translate(ChatCompletions, &chat(field, value)).is_ok(), "a neutral {field} is taken");
     }
     let anthropic = |field: &str, value: Value| {
@@ -145,7 +160,10 @@ fn thoughts_come_back_with_their_signatures() {
         { "role": "user", "content": "z" },
     ] });
     let sent = translate(ChatCompletions, &request).expect("a request");
-    assert_eq!(sent["messages"][1]["content"], json!([{ "type": "thinking", "thinking": "hm", "signature": "sig" }, { "type": "redacted_thinking", "data": "dd" }, { "type": "text", "text": "y" }]));
+    assert_eq!(
+        sent["messages"][1]["content"],
+        json!([{ "type": "thinking", "thinking": "hm", "signature": "sig" }, { "type": "redacted_thinking", "data": "dd" }, { "type": "text", "text": "y" }])
+    );
     assert_eq!((&sent["thinking"]["type"], &sent["output_config"]["effort"]), (&json!("adaptive"), &json!("low")));
 }
 
@@ -176,14 +194,30 @@ fn interleaved_tool_calls_become_blocks_one_after_the_other() {
         json!({ "id": "c", "choices": [], "usage": { "prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 6 } } }),
     ]);
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().expect("a type")).collect();
-    assert_eq!(kinds, [
-        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "content_block_start", "content_block_delta", "content_block_stop",
-        "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
-    ]);
+    assert_eq!(
+        kinds,
+        [
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ]
+    );
     let indices: Vec<u64> = events.iter().filter_map(|event| event["index"].as_u64()).collect();
     assert_eq!(indices, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     assert_eq!(events[5]["delta"]["partial_json"], "{\"x\":1}");
     assert_eq!(events[8]["delta"]["partial_json"], "{\"y\":2}");
     assert_eq!(events[10]["delta"]["stop_reason"], "tool_use");
-    assert_eq!(events[10]["usage"], json!({ "input_tokens": 4, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 6, "output_tokens": 4 }));
+    assert_eq!(
+        events[10]["usage"],
+        json!({ "input_tokens": 4, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 6, "output_tokens": 4 })
+    );
 }

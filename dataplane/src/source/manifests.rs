@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crds::compile::{Compiled, compile};
-use crds::report::{Report, Verdict};
-use crds::world::World;
+use crds::report::{Problem, Report, Verdict};
+use crds::world::{Parsed, Rejected, World};
 use snapshot::{GatewayId, Secret};
 
 use super::{Loaded, ObjectReport};
@@ -60,6 +60,8 @@ pub struct Folder {
     env: BTreeMap<String, Secret<String>>,
     gateway: Option<GatewayId>,
     previous: Option<Compiled>,
+    /// The last text of each file that was YAML.
+    readable: BTreeMap<String, String>,
 }
 
 /// The state of every file, cheap to take and to compare.
@@ -69,7 +71,7 @@ impl Folder {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(path: PathBuf, env: BTreeMap<String, Secret<String>>, gateway: Option<GatewayId>) -> Self {
-        Self { path, env, gateway, previous: None }
+        Self { path, env, gateway, previous: None, readable: BTreeMap::new() }
     }
 
     /// Reads and compiles the folder. What was accepted before counts.
@@ -77,14 +79,7 @@ impl Folder {
     /// # Errors
     /// See [`LoadError`]; what is in use stays.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
-        let mut documents = Vec::new();
-        for path in files(&self.path)? {
-            let name = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
-            let text = fs::read(&path).map_err(|source| LoadError::Read { path, source })?;
-            documents.push((name, self.expand(&String::from_utf8_lossy(&text))));
-        }
-        let parsed = World::parse(documents.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-        drop(documents);
+        let parsed = self.parse()?;
         let compiled = compile(&parsed, self.previous.as_ref());
         let chosen = self.choose(&compiled)?;
         let reports = compiled.reports.iter().filter_map(|(id, report)| object_report(id, report)).collect();
@@ -97,6 +92,38 @@ impl Folder {
         };
         self.previous = Some(compiled);
         Ok(loaded)
+    }
+
+    /// Reads the files. One that is no longer YAML is a file not yet saved: its last readable text counts, and the
+    /// trouble is told.
+    fn parse(&mut self) -> Result<Parsed, LoadError> {
+        let mut texts = BTreeMap::new();
+        for path in files(&self.path)? {
+            let name = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
+            let text = fs::read(&path).map_err(|source| LoadError::Read { path, source })?;
+            texts.insert(name, String::from_utf8_lossy(&text).into_owned());
+        }
+        let world = |texts: &BTreeMap<String, String>| {
+            let expanded: Vec<(&str, String)> = texts.iter().map(|(name, text)| (name.as_str(), self.expand(text))).collect();
+            World::parse(expanded.iter().map(|(name, text)| (*name, text.as_str())))
+        };
+        let mut parsed = world(&texts);
+        let broken: Vec<Rejected> =
+            parsed.rejected.iter().filter(|rejected| matches!(rejected.problem, Problem::NotYaml { .. })).cloned().collect();
+        for rejected in &broken {
+            if let Problem::NotYaml { file, .. } = &rejected.problem
+                && let Some(last) = self.readable.get(file)
+            {
+                texts.insert(file.clone(), last.clone());
+            }
+        }
+        if !broken.is_empty() {
+            parsed = world(&texts);
+            parsed.rejected.retain(|rejected| !matches!(rejected.problem, Problem::NotYaml { .. }));
+            parsed.rejected.extend(broken);
+        }
+        self.readable = texts;
+        Ok(parsed)
     }
 
     /// Waits for the folder to change and be still again.
@@ -246,5 +273,57 @@ mod tests {
         ] {
             assert_eq!(folder.expand(text), expected, "{text}");
         }
+    }
+
+    const PROVIDER: &str = "apiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: { name: sim }\nspec: { type: Simulated, models: [{ name: demo }] }\n";
+
+    fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Folder) {
+        let path = tempfile::tempdir().expect("a folder");
+        files.iter().for_each(|(name, text)| fs::write(path.path().join(name), text).expect("a file"));
+        let folder = Folder::new(path.path().to_owned(), BTreeMap::new(), None);
+        (path, folder)
+    }
+
+    #[test]
+    fn a_file_that_is_no_longer_yaml_goes_on_as_it_was_and_is_told() {
+        let (path, mut folder) = folder_with(&[("a.yaml", PROVIDER), ("b.yaml", "")]);
+        assert_eq!(folder.load().expect("a load").snapshot.providers.len(), 1);
+        fs::write(path.path().join("a.yaml"), "kind: [half").expect("a file");
+        let loaded = folder.load().expect("a load");
+        assert_eq!(loaded.snapshot.providers.len(), 1, "what was readable last is served");
+        assert_eq!(loaded.reports.iter().map(|report| report.reason.as_str()).collect::<Vec<_>>(), ["Unreadable"]);
+        fs::write(path.path().join("a.yaml"), "").expect("a file");
+        assert!(folder.load().expect("a load").snapshot.providers.is_empty(), "an empty file is a deletion");
+    }
+
+    #[test]
+    fn mounted_files_count_once_and_a_swap_of_their_link_is_seen() {
+        let (path, mut folder) = folder_with(&[]);
+        let at = |name: &str| path.path().join(name);
+        for version in ["..v1", "..v2"] {
+            fs::create_dir(at(version)).expect("a folder");
+        }
+        fs::write(at("..v1").join("a.yaml"), PROVIDER).expect("a file");
+        fs::write(at("..v2").join("a.yaml"), PROVIDER.replace("demo", "other")).expect("a file");
+        std::os::unix::fs::symlink("..v1", at("..data")).expect("a link");
+        std::os::unix::fs::symlink("..data/a.yaml", at("a.yaml")).expect("a link");
+        let first = folder.load().expect("a load");
+        assert_eq!((first.snapshot.providers.len(), first.reports.len()), (1, 0), "hidden copies are not read");
+        let seen = folder.seen();
+        std::os::unix::fs::symlink("..v2", at("..tmp")).expect("a link");
+        fs::rename(at("..tmp"), at("..data")).expect("a swap");
+        assert_ne!(folder.seen(), seen, "the swap is seen");
+        assert_ne!(folder.load().expect("a load").digest, first.digest);
+    }
+
+    #[test]
+    fn a_folder_that_vanished_is_an_error_and_a_choice_of_gateways_is_asked_for() {
+        let (path, mut folder) = folder_with(&[]);
+        let gateway =
+            |name: &str| format!("apiVersion: portolan.dev/v1alpha1\nkind: LLMGateway\nmetadata: {{ name: {name} }}\nspec: {{}}\n");
+        fs::write(path.path().join("g.yaml"), format!("{}---\n{}", gateway("one"), gateway("two"))).expect("a file");
+        assert!(matches!(folder.load(), Err(LoadError::WhichGateway(names)) if names == "default/one, default/two"));
+        path.close().expect("gone");
+        assert!(matches!(folder.load(), Err(LoadError::Read { .. })));
     }
 }

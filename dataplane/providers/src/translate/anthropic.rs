@@ -140,7 +140,9 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
             for part in parts(raw, key)? {
                 match part {
                     Part::Text { text, cache } => request.system.push((text, cache)),
-                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => return cannot(key, "it must be text"),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                        return cannot(key, "it must be text");
+                    }
                 }
             }
         }

@@ -481,7 +481,9 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             for part in parts {
                 match part {
                     Part::Text { text: more, .. } => text.push_str(more),
-                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => return cannot("messages[].content[].content", "the target takes only text as the result of a tool"),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                        return cannot("messages[].content[].content", "the target takes only text as the result of a tool");
+                    }
                 }
             }
             write_text(out, &text);
