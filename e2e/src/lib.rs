@@ -1,1 +1,30 @@
-//! being written
+//! Helpers of the tests of the whole: a started gateway, a folder of manifests, a scripted upstream, a client that sends
+//! what SDKs never would. Each server is real, listens on a free loopback port and ends with the test, also when it fails.
+#![expect(clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "helpers of tests: what fails here fails the test")]
+
+pub mod client;
+pub mod fixtures;
+pub mod folder;
+pub mod gateway;
+pub mod metrics;
+pub mod upstream;
+
+use std::time::{Duration, Instant};
+
+/// The longest that a test waits for a condition. Far beyond what any claim allows: it ends a hung test, it proves nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none for 30 s.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
