@@ -161,7 +161,10 @@ mod tests {
 
     use super::*;
 
-    fn split(text: &[u8], cuts: &[usize]) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    /// The name and the data of an event.
+    type Read = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+    fn split(text: &[u8], cuts: &[usize]) -> Vec<Read> {
         let mut frames = Frames::default();
         let mut events = Vec::new();
         let mut from = 0;

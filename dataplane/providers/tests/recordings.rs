@@ -1,6 +1,13 @@
 //! Recorded answers of real providers, read as a client behind the gateway reads them: whole, cut at random, and byte by
 //! byte. The recordings stay outside the project; without them these tests say so and pass.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a helper of a test fails the test, or says that it is skipped"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -102,8 +109,11 @@ fn feed(passage: &Passage, stream: &Bytes, mut cut: impl FnMut(usize) -> usize) 
     Ok((out, reader.facts().clone()))
 }
 
+/// The size of the piece that begins at an offset.
+type Cut = Box<dyn FnMut(usize) -> usize>;
+
 /// Every way to cut: whole, pieces of many sizes, single bytes.
-fn cuts() -> Vec<(&'static str, Box<dyn FnMut(usize) -> usize>)> {
+fn cuts() -> Vec<(&'static str, Cut)> {
     vec![("whole", Box::new(|_| usize::MAX / 2)), ("pieces", Box::new(|from| from * 7919 % 97 + 1)), ("bytes", Box::new(|_| 1))]
 }
 
