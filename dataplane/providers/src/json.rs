@@ -327,6 +327,23 @@ impl<'a> Scanner<'a> {
 /// What [`Wrong::what`] says of too deep a nesting.
 pub const TOO_DEEP: &str = "nested too deeply";
 
+/// Writes the comma between this item of a list and the one before it.
+pub(crate) fn comma(place: usize, out: &mut Vec<u8>) {
+    if place > 0 {
+        out.push(b',');
+    }
+}
+
+/// Writes texts as a JSON array.
+pub(crate) fn write_list(out: &mut Vec<u8>, texts: &[Cow<'_, str>]) {
+    out.push(b'[');
+    for (place, text) in texts.iter().enumerate() {
+        comma(place, out);
+        write_text(out, text);
+    }
+    out.push(b']');
+}
+
 /// Writes a text as a JSON string.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');

@@ -6,10 +6,8 @@
 //! Invariant: what cannot be said in the other dialect is refused by name, never lost.
 
 mod anthropic;
-mod anthropic_stream;
 mod chat;
 mod openai;
-mod openai_stream;
 
 use bytes::Bytes;
 use snapshot::{FailureClass, Surface};
@@ -18,9 +16,9 @@ use crate::fault::Fault;
 use crate::passage::{CannotSay, Facts};
 use crate::sse::Event;
 
-use anthropic_stream::ToAnthropic;
+use anthropic::stream::ToAnthropic;
 use chat::{Answer, News, Piece};
-use openai_stream::ToOpenAi;
+use openai::stream::ToOpenAi;
 
 /// A translated call: what is sent, and what is needed to read its answer.
 #[derive(Debug)]
@@ -73,9 +71,9 @@ impl Translation {
 
     pub(crate) fn stream(&self) -> Stream {
         let direction = if self.client == Surface::Messages {
-            Direction::ToAnthropic { reader: openai_stream::Reader::default(), writer: ToAnthropic::default() }
+            Direction::ToAnthropic { reader: openai::stream::Reader::default(), writer: ToAnthropic::default() }
         } else {
-            Direction::ToOpenAi { reader: anthropic_stream::Reader::default(), writer: ToOpenAi::new(self.include_usage) }
+            Direction::ToOpenAi { reader: anthropic::stream::Reader::default(), writer: ToOpenAi::new(self.include_usage) }
         };
         Stream { direction, facts: Facts::default(), news: News::default() }
     }
@@ -84,9 +82,9 @@ impl Translation {
 #[derive(Debug)]
 enum Direction {
     /// The client speaks OpenAI, the provider Anthropic.
-    ToOpenAi { reader: anthropic_stream::Reader, writer: ToOpenAi },
+    ToOpenAi { reader: anthropic::stream::Reader, writer: ToOpenAi },
     /// The client speaks Anthropic, the provider OpenAI.
-    ToAnthropic { reader: openai_stream::Reader, writer: ToAnthropic },
+    ToAnthropic { reader: openai::stream::Reader, writer: ToAnthropic },
 }
 
 /// A translated stream.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use snapshot::Usage;
 
 use crate::passage::CannotSay;
@@ -167,4 +169,19 @@ pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
     } else {
         Cow::Owned(id.chars().map(|c| if safe(c) { c } else { '_' }).collect())
     }
+}
+
+/// A field of a request in its shape.
+pub(super) fn get<'a, T: Deserialize<'a>>(raw: &'a [u8], field: &str) -> Result<T, CannotSay> {
+    serde_json::from_slice(raw).map_err(|error| CannotSay::Field {
+        field: field.to_owned(),
+        why: format!("it is not of the shape that this door takes ({error})"),
+    })
+}
+
+/// A JSON string inside a string: texts that are decoded have nowhere to be borrowed from.
+pub(super) fn text<'a>(raw: &'a RawValue, field: &str) -> Result<Cow<'a, str>, CannotSay> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    get::<Text<'a>>(raw.get().as_bytes(), field).map(|text| text.0)
 }

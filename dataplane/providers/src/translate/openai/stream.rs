@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::chat::{News, Piece, Stop};
-use super::openai::{CREATED, finish_reason, stop, write_usage};
-use super::{chat, not_an_answer};
+use super::CREATED;
+use super::answer::{finish_reason, stop, write_usage};
 use crate::fault::Fault;
 use crate::json::write_text;
+use crate::translate::chat::{self, News, Piece, Stop};
+use crate::translate::not_an_answer;
 use crate::usage;
 
 #[derive(Deserialize)]
@@ -78,7 +79,7 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 
 /// Reads chunks. Calls may come interleaved; the dialect behind wants one after the other, so all but the first wait.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(in crate::translate) struct Reader {
     begun: bool,
     open: Option<u32>,
     waiting: BTreeMap<u32, Waiting>,
@@ -97,7 +98,7 @@ struct Waiting {
 }
 
 impl Reader {
-    pub(super) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
+    pub(in crate::translate) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
         if data.trim_ascii() == b"[DONE]" {
             self.finish(write);
             return Ok(News { begun: self.begun, done: true });
@@ -175,7 +176,7 @@ impl Reader {
     }
 
     /// The end: `[DONE]`, or the end of the stream after a reason to finish. Tells whether it was one.
-    pub(super) fn finish(&mut self, write: &mut impl FnMut(Piece<'_>)) -> bool {
+    pub(in crate::translate) fn finish(&mut self, write: &mut impl FnMut(Piece<'_>)) -> bool {
         let Some(stop) = self.stop.filter(|_| !self.ended) else { return self.ended };
         self.ended = true;
         for (_, waiting) in std::mem::take(&mut self.waiting) {
@@ -190,7 +191,7 @@ impl Reader {
 
 /// Writes chunks for a client.
 #[derive(Debug)]
-pub(super) struct ToOpenAi {
+pub(in crate::translate) struct ToOpenAi {
     include_usage: bool,
     id: String,
     model: String,
@@ -200,11 +201,11 @@ pub(super) struct ToOpenAi {
 }
 
 impl ToOpenAi {
-    pub(super) fn new(include_usage: bool) -> Self {
+    pub(in crate::translate) fn new(include_usage: bool) -> Self {
         Self { include_usage, id: String::new(), model: String::new(), calls: 0, bare_call: false }
     }
 
-    pub(super) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
+    pub(in crate::translate) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Begin { id, model, .. } => {
                 (*id).clone_into(&mut self.id);

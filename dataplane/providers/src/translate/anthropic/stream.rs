@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::anthropic::{Block, StopDetails, stop, stop_reason, write_usage};
-use super::chat::{News, Piece, Stop};
-use super::not_an_answer;
+use super::Block;
+use super::answer::{StopDetails, stop, stop_reason, write_usage};
 use crate::fault::Fault;
 use crate::json::write_text;
+use crate::translate::chat::{News, Piece, Stop};
+use crate::translate::not_an_answer;
 use crate::usage::AnthropicUsage;
 
 #[derive(Deserialize)]
@@ -57,7 +58,7 @@ struct Delta<'a> {
 
 /// Reads events.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(in crate::translate) struct Reader {
     begun: bool,
     /// The block under way is one that the client can be told of.
     told: bool,
@@ -67,7 +68,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
+    pub(in crate::translate) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
         let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
         if let Some(usage) = event.usage {
             self.usage.take(usage.get().as_bytes());
@@ -155,13 +156,13 @@ enum Under {
 
 /// Writes events for a client.
 #[derive(Debug, Default)]
-pub(super) struct ToAnthropic {
+pub(in crate::translate) struct ToAnthropic {
     index: u32,
     under: Option<Under>,
 }
 
 impl ToAnthropic {
-    pub(super) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
+    pub(in crate::translate) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Begin { id, model, usage } => {
                 out.extend_from_slice(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":");

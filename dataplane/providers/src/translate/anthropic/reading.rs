@@ -1,0 +1,179 @@
+//! Requests, read.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::parts;
+use crate::json::{Scanner, Wrong};
+use crate::passage::CannotSay;
+use crate::translate::chat::{Choice, Part, Request, Role, Tool, Turn, cannot, get};
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    #[serde(borrow)]
+    content: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct OfferedTool<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    input_schema: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+}
+
+pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
+    let mut request = Request::default();
+    let mut scanner = Scanner::new(body);
+    let mut stopped = None;
+    let read = scanner.object(|scanner, key| {
+        let range = scanner.skip()?;
+        let raw = &body[range];
+        if raw != b"null"
+            && stopped.is_none()
+            && let Err(cannot) = field(&mut request, &key.decode(), raw)
+        {
+            stopped = Some(cannot);
+        }
+        Ok::<(), Wrong>(())
+    });
+    match (read, stopped) {
+        (Ok(()), None) => Ok(request),
+        (_, Some(cannot)) => Err(cannot),
+        (Err(_), None) => cannot("body", "it is not JSON"),
+    }
+}
+
+fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), CannotSay> {
+    match key {
+        "model" => {}
+        "metadata" => {
+            #[derive(Deserialize)]
+            struct Metadata {
+                #[serde(default)]
+                user_id: Option<String>,
+            }
+            request.user = get::<Metadata>(raw, key)?.user_id.map(Cow::Owned);
+        }
+        "system" => {
+            let raw: &RawValue = get(raw, key)?;
+            for part in parts(raw, key)? {
+                match part {
+                    Part::Text { text, cache } => request.system.push((text, cache)),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                        return cannot(key, "it must be text");
+                    }
+                }
+            }
+        }
+        "messages" => {
+            for message in get::<Vec<Message<'a>>>(raw, key)? {
+                let role = match &*message.role {
+                    "user" => Role::User,
+                    "assistant" => Role::Assistant,
+                    role => return cannot("messages[].role", &format!("there is no role `{role}`")),
+                };
+                request.turns.push(Turn { role, parts: parts(message.content, "messages[].content")? });
+            }
+        }
+        "max_tokens" => request.max_tokens = Some(get(raw, key)?),
+        "temperature" => request.temperature = Some(raw),
+        "top_p" => request.top_p = Some(raw),
+        "stop_sequences" => request.stop = get::<Vec<String>>(raw, key)?.into_iter().map(Cow::Owned).collect(),
+        "stream" => request.stream = get(raw, key)?,
+        "tools" => request.tools = get::<Vec<OfferedTool<'a>>>(raw, key)?.into_iter().map(tool).collect::<Result<_, _>>()?,
+        "tool_choice" => choice(request, raw)?,
+        "output_config" => request.schema = format(request, raw)?,
+        "thinking" => thinking(request, raw)?,
+        "service_tier" if matches!(raw, b"\"auto\"" | b"\"standard_only\"") => {}
+        _ => return cannot(key, "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect"),
+    }
+    Ok(())
+}
+
+/// A budget of thoughts becomes an effort: the dialect in front knows no other measure.
+fn thinking(request: &mut Request<'_>, raw: &[u8]) -> Result<(), CannotSay> {
+    #[derive(Deserialize)]
+    struct Thinking {
+        #[serde(rename = "type")]
+        kind: String,
+        #[serde(default)]
+        budget_tokens: Option<u64>,
+    }
+    let thinking: Thinking = get(raw, "thinking")?;
+    request.effort = match (thinking.kind.as_str(), thinking.budget_tokens) {
+        ("disabled", _) => None,
+        (_, Some(..=2048)) => Some(Cow::Borrowed("low")),
+        (_, Some(..=8192) | None) => Some(Cow::Borrowed("medium")),
+        (_, Some(_)) => Some(Cow::Borrowed("high")),
+    };
+    Ok(())
+}
+
+fn format<'a>(request: &mut Request<'a>, raw: &'a [u8]) -> Result<Option<&'a [u8]>, CannotSay> {
+    #[derive(Deserialize)]
+    struct Config<'a> {
+        #[serde(borrow, default)]
+        format: Option<Format<'a>>,
+        #[serde(default)]
+        effort: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Format<'a> {
+        #[serde(borrow, default)]
+        schema: Option<&'a RawValue>,
+    }
+    let config: Config<'a> = get(raw, "output_config")?;
+    if let Some(effort) = config.effort {
+        request.effort = Some(Cow::Owned(effort));
+    }
+    Ok(config.format.and_then(|format| format.schema).map(|schema| schema.get().as_bytes()))
+}
+
+fn tool(offered: OfferedTool<'_>) -> Result<Tool<'_>, CannotSay> {
+    match offered.kind.as_deref() {
+        None | Some("custom") => {}
+        Some(kind) => return cannot("tools", &format!("the target has no tool of type `{kind}`")),
+    }
+    if offered.name.len() > 64 {
+        return cannot("tools[].name", "the target takes names of at most 64 characters");
+    }
+    Ok(Tool {
+        name: offered.name,
+        description: offered.description,
+        schema: offered.input_schema.map(|schema| schema.get().as_bytes()),
+        strict: offered.strict,
+    })
+}
+
+fn choice<'a>(request: &mut Request<'a>, raw: &'a [u8]) -> Result<(), CannotSay> {
+    #[derive(Deserialize)]
+    struct Chosen<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow, default)]
+        name: Option<Cow<'a, str>>,
+        #[serde(default)]
+        disable_parallel_tool_use: Option<bool>,
+    }
+    let chosen: Chosen<'a> = get(raw, "tool_choice")?;
+    request.parallel = chosen.disable_parallel_tool_use.map(|disabled| !disabled);
+    request.choice = Some(match (&*chosen.kind, chosen.name) {
+        ("auto", _) => Choice::Auto,
+        ("any", _) => Choice::Any,
+        ("none", _) => Choice::None,
+        ("tool", Some(name)) => Choice::Named(name),
+        _ => return cannot("tool_choice", "it is auto, any, none or a named tool"),
+    });
+    Ok(())
+}

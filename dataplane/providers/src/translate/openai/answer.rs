@@ -1,0 +1,176 @@
+//! Whole answers, read and written.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use snapshot::{FailureClass, Surface, Usage};
+
+use super::{CREATED, ToolCall, parts, write_calls};
+use crate::fault::Fault;
+use crate::json::{Scanner, write_text};
+use crate::translate::chat::{Answer, Part, Stop, safe_id, text};
+use crate::translate::not_an_answer;
+use crate::usage;
+
+#[derive(Deserialize)]
+struct AnswerBody<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<AnswerChoice<'a>>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct AnswerChoice<'a> {
+    #[serde(borrow)]
+    message: AnswerMessage<'a>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct AnswerMessage<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCall<'a>>>,
+    #[serde(borrow, default)]
+    refusal: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+}
+
+pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault> {
+    let answer: AnswerBody<'_> = serde_json::from_slice(body).map_err(|error| not_an_answer(&error.to_string()))?;
+    if answer.error.is_some() {
+        return Err(Fault::of_object(Surface::ChatCompletions, body));
+    }
+    let Some(choice) = answer.choices.into_iter().flatten().next() else { return Err(not_an_answer("it has no choices")) };
+    let message = choice.message;
+    let mut all = Vec::new();
+    let reasoning = message.reasoning.filter(|raw| raw.get().starts_with('"')).and_then(|raw| text(raw, "reasoning").ok());
+    if let Some(text) = message.reasoning_content.or(reasoning).filter(|text| !text.is_empty()) {
+        all.push(Part::Thinking { text, signature: None });
+    }
+    all.extend(parts(message.content).map_err(|error| not_an_answer(&error.to_string()))?);
+    for call in message.tool_calls.into_iter().flatten() {
+        let arguments = call.function.arguments.unwrap_or_default();
+        let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
+        if Scanner::new(&input).skip().is_err() || !input.trim_ascii_start().starts_with(b"{") {
+            return Err(Fault::new(FailureClass::InvalidResponse, "the arguments of a tool call are not a JSON object"));
+        }
+        let id = call.id.map_or(Cow::Borrowed("call_0"), |id| Cow::Owned(safe_id(&id).into_owned()));
+        all.push(Part::Call { id, name: call.function.name, input });
+    }
+    let called = all.iter().any(|part| matches!(part, Part::Call { .. }));
+    Ok(Answer {
+        id: answer.id.unwrap_or_default(),
+        model: answer.model.unwrap_or_default(),
+        parts: all,
+        refusal: message.refusal,
+        stop: stop(choice.finish_reason.as_deref().unwrap_or_default(), called),
+        stop_text: None,
+        usage: answer.usage.and_then(|usage| usage::of_openai(usage.get().as_bytes())),
+    })
+}
+
+/// OpenAI's reason to finish; a call that was made is one, whatever the reason says.
+pub(super) fn stop(reason: &str, called: bool) -> Stop {
+    match reason {
+        "length" => Stop::Length,
+        "content_filter" => Stop::Filtered,
+        "tool_calls" | "function_call" => Stop::Calls,
+        _ if called => Stop::Calls,
+        _ => Stop::End,
+    }
+}
+
+pub(super) fn finish_reason(stop: Stop) -> &'static str {
+    match stop {
+        Stop::End => "stop",
+        Stop::Length => "length",
+        Stop::Calls => "tool_calls",
+        Stop::Filtered => "content_filter",
+    }
+}
+
+pub(in crate::translate) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"id\":");
+    write_text(out, &answer.id);
+    out.extend_from_slice(b",\"object\":\"chat.completion\",\"created\":");
+    out.extend_from_slice(CREATED.as_bytes());
+    out.extend_from_slice(b",\"model\":");
+    write_text(out, &answer.model);
+    out.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+    let texts: Vec<&str> =
+        answer.parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(&**text) } else { None }).collect();
+    if texts.is_empty() {
+        out.extend_from_slice(b"null")
+    } else {
+        write_text(out, &texts.concat())
+    }
+    out.extend_from_slice(b",\"refusal\":");
+    match &answer.refusal {
+        Some(refusal) => write_text(out, refusal),
+        None => out.extend_from_slice(b"null"),
+    }
+    write_thinking(&answer.parts, out);
+    let calls: Vec<&Part<'_>> = answer.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
+    write_calls(&calls, out);
+    out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":");
+    write_text(out, finish_reason(answer.stop));
+    out.extend_from_slice(b"}]");
+    if let Some(usage) = &answer.usage {
+        out.extend_from_slice(b",\"usage\":");
+        write_usage(usage, out);
+    }
+    out.push(b'}');
+}
+
+fn write_thinking(parts: &[Part<'_>], out: &mut Vec<u8>) {
+    let thoughts: Vec<&str> =
+        parts.iter().filter_map(|part| if let Part::Thinking { text, .. } = part { Some(&**text) } else { None }).collect();
+    if !parts.iter().any(|part| matches!(part, Part::Thinking { .. } | Part::Redacted { .. })) {
+        return;
+    }
+    out.extend_from_slice(b",\"reasoning_content\":");
+    write_text(out, &thoughts.concat());
+    out.extend_from_slice(b",\"thinking_blocks\":[");
+    for part in parts {
+        match part {
+            Part::Thinking { text, signature } => {
+                out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":");
+                write_text(out, text);
+                out.extend_from_slice(b",\"signature\":");
+                write_text(out, signature.as_deref().unwrap_or_default());
+                out.extend_from_slice(b"},");
+            }
+            Part::Redacted { data } => {
+                out.extend_from_slice(b"{\"type\":\"redacted_thinking\",\"data\":");
+                write_text(out, data);
+                out.extend_from_slice(b"},");
+            }
+            Part::Text { .. } | Part::Image(_) | Part::Call { .. } | Part::Result { .. } => {}
+        }
+    }
+    out.pop();
+    out.push(b']');
+}
+
+pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
+    let Usage { prompt, completion, cached, cache_write, reasoning } = usage;
+    let total = usage.total();
+    let text = format!(
+        "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{total},\"prompt_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{cache_write}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}}}}"
+    );
+    out.extend_from_slice(text.as_bytes());
+}

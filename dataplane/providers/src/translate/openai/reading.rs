@@ -1,0 +1,283 @@
+//! Requests, read.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ToolCall, parts};
+use crate::json::{Scanner, Wrong};
+use crate::passage::CannotSay;
+use crate::translate::chat::{Choice, Part, Request, Role, Tool, Turn, cannot, get, safe_id};
+
+/// Fields of a request that say nothing to a model.
+const HARMLESS: [&str; 7] =
+    ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "verbosity", "modalities"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCall<'a>>>,
+    #[serde(borrow, default)]
+    tool_call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
+    /// An alias of `reasoning_content` in answers that clients send back.
+    #[serde(borrow, default, rename = "reasoning")]
+    _reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "refusal")]
+    refusal: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "annotations")]
+    _annotations: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "name")]
+    _name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ThinkingBlock<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    data: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct OfferedTool<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    function: Option<OfferedFunction<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OfferedFunction<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+}
+
+/// Either what is wrong with the JSON, which the head has ruled out, or a field that cannot be said.
+enum Stopped {
+    Wrong,
+    Cannot(CannotSay),
+}
+
+impl From<Wrong> for Stopped {
+    fn from(_: Wrong) -> Self {
+        Self::Wrong
+    }
+}
+
+impl From<CannotSay> for Stopped {
+    fn from(cannot: CannotSay) -> Self {
+        Self::Cannot(cannot)
+    }
+}
+
+pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
+    let mut request = Request::default();
+    let mut scanner = Scanner::new(body);
+    let read = scanner.object(|scanner, key| {
+        let range = scanner.skip()?;
+        let raw = &body[range];
+        if raw != b"null" {
+            field(&mut request, &key.decode(), raw)?;
+        }
+        Ok::<(), Stopped>(())
+    });
+    match read {
+        Ok(()) => Ok(request),
+        Err(Stopped::Cannot(cannot)) => Err(cannot),
+        Err(Stopped::Wrong) => cannot("body", "it is not JSON"),
+    }
+}
+
+fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), CannotSay> {
+    match key {
+        "model" => {}
+        "messages" => messages(request, get(raw, key)?)?,
+        "tools" => request.tools = get::<Vec<OfferedTool<'a>>>(raw, key)?.into_iter().map(tool).collect::<Result<_, _>>()?,
+        "tool_choice" => request.choice = Some(choice(raw)?),
+        "parallel_tool_calls" => request.parallel = Some(get(raw, key)?),
+        "max_tokens" | "max_completion_tokens" => request.max_tokens = Some(get(raw, key)?),
+        "temperature" => request.temperature = Some(raw),
+        "top_p" => request.top_p = Some(raw),
+        "stop" => {
+            request.stop = if raw.starts_with(b"[") {
+                get::<Vec<String>>(raw, key)?.into_iter().map(Cow::Owned).collect()
+            } else {
+                vec![Cow::Owned(get::<String>(raw, key)?)]
+            };
+        }
+        "user" => request.user = Some(Cow::Owned(get::<String>(raw, key)?)),
+        "reasoning_effort" => request.effort = Some(Cow::Owned(get::<String>(raw, key)?)),
+        "stream" => request.stream = get(raw, key)?,
+        "stream_options" => {
+            #[derive(Deserialize)]
+            struct Options {
+                #[serde(default)]
+                include_usage: Option<bool>,
+            }
+            request.include_usage = get::<Options>(raw, key)?.include_usage.unwrap_or(false);
+        }
+        "response_format" => request.schema = format(raw)?,
+        // Their neutral values change nothing, so that clients that always send them are served.
+        "n" if raw == b"1" => {}
+        "presence_penalty" | "frequency_penalty" if matches!(raw, b"0" | b"0.0") => {}
+        "logprobs" if raw == b"false" => {}
+        "logit_bias" if raw.iter().all(|byte| b"{} \n\r\t".contains(byte)) => {}
+        "service_tier" if matches!(raw, b"\"auto\"" | b"\"default\"") => {}
+        "modalities" if raw.windows(5).any(|window| window == b"audio") => return cannot(key, "the target makes no audio"),
+        _ if HARMLESS.contains(&key) => {}
+        _ => return cannot(key, "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect"),
+    }
+    Ok(())
+}
+
+fn format(raw: &[u8]) -> Result<Option<&[u8]>, CannotSay> {
+    #[derive(Deserialize)]
+    struct Format<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow, default)]
+        json_schema: Option<Schema<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Schema<'a> {
+        #[serde(borrow, default)]
+        schema: Option<&'a RawValue>,
+    }
+    let format: Format<'_> = get(raw, "response_format")?;
+    match (&*format.kind, format.json_schema.and_then(|json| json.schema)) {
+        ("text", _) => Ok(None),
+        ("json_schema", Some(schema)) => Ok(Some(schema.get().as_bytes())),
+        _ => cannot("response_format", "the target takes `json_schema` with a schema, or plain text"),
+    }
+}
+
+fn tool(offered: OfferedTool<'_>) -> Result<Tool<'_>, CannotSay> {
+    match (&*offered.kind, offered.function) {
+        ("function", Some(function)) => Ok(Tool {
+            name: function.name,
+            description: function.description,
+            schema: function.parameters.map(|schema| schema.get().as_bytes()),
+            strict: function.strict,
+        }),
+        (kind, _) => cannot("tools", &format!("the target takes tools of type `function`, not `{kind}`")),
+    }
+}
+
+fn choice(raw: &[u8]) -> Result<Choice<'_>, CannotSay> {
+    #[derive(Deserialize)]
+    struct Forced<'a> {
+        #[serde(borrow)]
+        function: Named<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    match raw {
+        b"\"auto\"" => Ok(Choice::Auto),
+        b"\"none\"" => Ok(Choice::None),
+        b"\"required\"" => Ok(Choice::Any),
+        _ => get::<Forced<'_>>(raw, "tool_choice").map(|forced| Choice::Named(forced.function.name)),
+    }
+}
+
+fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result<(), CannotSay> {
+    for message in messages {
+        if message.audio.is_some() || message.function_call.is_some() {
+            return cannot("messages[].audio", "the target's dialect has neither audio nor `function_call`; use `tool_calls`");
+        }
+        match &*message.role {
+            "system" | "developer" => {
+                let parts = parts(message.content)?;
+                let texts = parts.into_iter().filter_map(|part| match part {
+                    Part::Text { text, cache } => Some((text, cache)),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => None,
+                });
+                // What comes later in the conversation stays there, as the user's: the target knows no other place.
+                if request.turns.is_empty() {
+                    request.system.extend(texts);
+                } else {
+                    let parts = texts.map(|(text, cache)| Part::Text { text, cache }).collect();
+                    say(request, Role::User, parts);
+                }
+            }
+            "user" => {
+                let parts = parts(message.content)?;
+                say(request, Role::User, parts);
+            }
+            "tool" | "function" => {
+                let Some(id) = message.tool_call_id else {
+                    return cannot("messages[].tool_call_id", "a tool's message must name the call that it answers");
+                };
+                let parts = parts(message.content)?;
+                say(request, Role::User, vec![Part::Result { id: Cow::Owned(safe_id(&id).into_owned()), parts, is_error: false }]);
+            }
+            "assistant" => {
+                let parts = assistant(message)?;
+                say(request, Role::Assistant, parts);
+            }
+            role => return cannot("messages[].role", &format!("there is no role `{role}`")),
+        }
+    }
+    Ok(())
+}
+
+/// One side's messages in a row are one turn. A tool's result comes before anything else that the turn says.
+fn say<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
+    match request.turns.last_mut() {
+        Some(turn) if turn.role == role => turn.parts.extend(parts),
+        _ => request.turns.push(Turn { role, parts }),
+    }
+}
+
+fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {
+    let mut all = Vec::new();
+    match message.thinking_blocks {
+        Some(blocks) => all.extend(blocks.into_iter().map(|block| match (&*block.kind, block.data) {
+            ("redacted_thinking", Some(data)) => Part::Redacted { data },
+            _ => Part::Thinking { text: block.thinking.unwrap_or_default(), signature: block.signature },
+        })),
+        // Without a signature the target would refuse it; it is the model's own and no part of what was asked.
+        None => drop(message.reasoning_content),
+    }
+    all.extend(parts(message.content)?);
+    if let Some(refusal) = message.refusal {
+        all.push(Part::Text { text: refusal, cache: None });
+    }
+    for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
+        let arguments = call.function.arguments.unwrap_or_default();
+        let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
+        let mut scanner = Scanner::new(&input);
+        if scanner.object(|inner, _| inner.skip().map(drop)).and_then(|()| scanner.end()).is_err() {
+            return cannot(&format!("messages[].tool_calls[{place}].function.arguments"), "they are not a JSON object");
+        }
+        let id = call.id.map_or(Cow::Borrowed("call_0"), |id| Cow::Owned(safe_id(&id).into_owned()));
+        all.push(Part::Call { id, name: call.function.name, input });
+    }
+    Ok(all)
+}

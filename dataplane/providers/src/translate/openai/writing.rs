@@ -1,0 +1,162 @@
+//! Requests, written.
+
+use super::write_calls;
+use crate::json::{comma, write_list, write_text};
+use crate::passage::CannotSay;
+use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot};
+
+/// Writes a request for a provider that speaks this dialect.
+pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+    out.extend_from_slice(b"{\"model\":");
+    write_text(out, model);
+    out.extend_from_slice(b",\"messages\":[");
+    if !request.system.is_empty() {
+        out.extend_from_slice(b"{\"role\":\"system\",\"content\":");
+        let joined = request.system.iter().map(|(text, _)| &**text).collect::<Vec<_>>().join("\n\n");
+        write_text(out, &joined);
+        out.extend_from_slice(b"},");
+    }
+    for turn in &request.turns {
+        write_turn(turn, out)?;
+    }
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
+    out.push(b']');
+    if let Some(max) = request.max_tokens {
+        out.extend_from_slice(format!(",\"max_completion_tokens\":{max}").as_bytes());
+    }
+    for (name, raw) in [("temperature", request.temperature), ("top_p", request.top_p)] {
+        if let Some(raw) = raw {
+            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            out.extend_from_slice(raw);
+        }
+    }
+    if !request.stop.is_empty() {
+        out.extend_from_slice(b",\"stop\":");
+        write_list(out, &request.stop);
+    }
+    if let Some(user) = &request.user {
+        out.extend_from_slice(b",\"user\":");
+        write_text(out, user);
+    }
+    if let Some(effort) = &request.effort {
+        out.extend_from_slice(b",\"reasoning_effort\":");
+        write_text(out, effort);
+    }
+    if let Some(schema) = request.schema {
+        out.extend_from_slice(
+            b",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"strict\":true,\"schema\":",
+        );
+        out.extend_from_slice(schema);
+        out.extend_from_slice(b"}}");
+    }
+    write_tools(request, out);
+    if request.stream {
+        out.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn write_tools(request: &Request<'_>, out: &mut Vec<u8>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"tools\":[");
+    for (place, tool) in request.tools.iter().enumerate() {
+        comma(place, out);
+        out.extend_from_slice(b"{\"type\":\"function\",\"function\":{\"name\":");
+        write_text(out, &tool.name);
+        if let Some(description) = &tool.description {
+            out.extend_from_slice(b",\"description\":");
+            write_text(out, description);
+        }
+        out.extend_from_slice(b",\"parameters\":");
+        out.extend_from_slice(tool.schema.unwrap_or(b"{\"type\":\"object\",\"properties\":{}}"));
+        if let Some(strict) = tool.strict {
+            out.extend_from_slice(format!(",\"strict\":{strict}").as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+    }
+    out.push(b']');
+    match &request.choice {
+        Some(Choice::Auto) => out.extend_from_slice(b",\"tool_choice\":\"auto\""),
+        Some(Choice::None) => out.extend_from_slice(b",\"tool_choice\":\"none\""),
+        Some(Choice::Any) => out.extend_from_slice(b",\"tool_choice\":\"required\""),
+        Some(Choice::Named(name)) => {
+            out.extend_from_slice(b",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":");
+            write_text(out, name);
+            out.extend_from_slice(b"}}");
+        }
+        None => {}
+    }
+    if let Some(parallel) = request.parallel {
+        out.extend_from_slice(format!(",\"parallel_tool_calls\":{parallel}").as_bytes());
+    }
+}
+
+/// One turn becomes several messages where it answers tools.
+fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+    for part in &turn.parts {
+        if let Part::Result { id, parts, is_error } = part {
+            out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
+            write_text(out, id);
+            out.extend_from_slice(b",\"content\":");
+            let mut text = if *is_error { "Error: ".to_owned() } else { String::new() };
+            for part in parts {
+                match part {
+                    Part::Text { text: more, .. } => text.push_str(more),
+                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                        return cannot("messages[].content[].content", "the target takes only text as the result of a tool");
+                    }
+                }
+            }
+            write_text(out, &text);
+            out.extend_from_slice(b"},");
+        }
+    }
+    let said: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_))).collect();
+    let calls: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
+    if said.is_empty() && calls.is_empty() {
+        return Ok(());
+    }
+    let role: &[u8] = if turn.role == Role::User { b"{\"role\":\"user\",\"content\":" } else { b"{\"role\":\"assistant\",\"content\":" };
+    out.extend_from_slice(role);
+    write_content(&said, out);
+    write_calls(&calls, out);
+    out.extend_from_slice(b"},");
+    Ok(())
+}
+
+fn write_content(said: &[&Part<'_>], out: &mut Vec<u8>) {
+    match said {
+        [] => out.extend_from_slice(b"null"),
+        [Part::Text { text, .. }] => write_text(out, text),
+        _ => {
+            out.push(b'[');
+            for (place, part) in said.iter().enumerate() {
+                comma(place, out);
+                match part {
+                    Part::Image(Image::Url(url)) => {
+                        out.extend_from_slice(b"{\"type\":\"image_url\",\"image_url\":{\"url\":");
+                        write_text(out, url);
+                        out.extend_from_slice(b"}}");
+                    }
+                    Part::Image(Image::Base64 { media_type, data }) => {
+                        out.extend_from_slice(b"{\"type\":\"image_url\",\"image_url\":{\"url\":");
+                        write_text(out, &format!("data:{media_type};base64,{data}"));
+                        out.extend_from_slice(b"}}");
+                    }
+                    Part::Text { text, .. } => {
+                        out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+                        write_text(out, text);
+                        out.push(b'}');
+                    }
+                    Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {}
+                }
+            }
+            out.push(b']');
+        }
+    }
+}
