@@ -7,6 +7,7 @@
 
 mod anthropic;
 mod chat;
+mod names;
 mod openai;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::sse::Event;
 
 use anthropic::stream::ToAnthropic;
 use chat::{Answer, News, Piece};
+use names::Names;
 use openai::stream::ToOpenAi;
 
 /// A translated call: what is sent, and what is needed to read its answer.
@@ -27,26 +29,33 @@ pub(crate) struct Translation {
     request: Bytes,
     /// The client asked for the usage chunk.
     include_usage: bool,
+    names: Names,
 }
+
+/// The longest name of a tool that each dialect takes.
+const OPENAI_NAME_MAX: usize = 64;
+const ANTHROPIC_NAME_MAX: usize = 128;
 
 impl Translation {
     /// Translates a request of `client` for a target that speaks the other dialect.
     pub(crate) fn begin(client: Surface, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
         let mut out = Vec::with_capacity(body.len() + 256);
-        let include_usage = match client {
+        let (names, include_usage) = match client {
             Surface::Messages => {
-                let request = anthropic::read_request(body)?;
+                let mut request = anthropic::read_request(body)?;
+                let names = Names::fit(&mut request, OPENAI_NAME_MAX);
                 openai::write_request(&request, upstream_model, &mut out)?;
-                false
+                (names, false)
             }
             Surface::ChatCompletions => {
-                let request = openai::read_request(body)?;
+                let mut request = openai::read_request(body)?;
+                let names = Names::fit(&mut request, ANTHROPIC_NAME_MAX);
                 anthropic::write_request(&request, upstream_model, &mut out)?;
-                request.include_usage
+                (names, request.include_usage)
             }
             Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(CannotSay::Surface { surface: client }),
         };
-        Ok(Self { client, request: out.into(), include_usage })
+        Ok(Self { client, request: out.into(), include_usage, names })
     }
 
     pub(crate) fn request(&self) -> Bytes {
@@ -56,11 +65,13 @@ impl Translation {
     pub(crate) fn read_whole(&self, body: &[u8]) -> Result<(Bytes, Facts), Fault> {
         let mut out = Vec::with_capacity(body.len() + 256);
         let answer = if self.client == Surface::Messages {
-            let answer = openai::read_answer(body)?;
+            let mut answer = openai::read_answer(body)?;
+            self.names.restore(&mut answer.parts);
             anthropic::write_answer(&answer, &mut out);
             answer
         } else {
-            let answer = anthropic::read_answer(body)?;
+            let mut answer = anthropic::read_answer(body)?;
+            self.names.restore(&mut answer.parts);
             openai::write_answer(&answer, &mut out);
             answer
         };
@@ -75,7 +86,7 @@ impl Translation {
         } else {
             Direction::ToOpenAi { reader: anthropic::stream::Reader::default(), writer: ToOpenAi::new(self.include_usage) }
         };
-        Stream { direction, facts: Facts::default(), news: News::default() }
+        Stream { direction, names: self.names.clone(), facts: Facts::default(), news: News::default() }
     }
 }
 
@@ -91,6 +102,7 @@ enum Direction {
 #[derive(Debug)]
 pub(crate) struct Stream {
     direction: Direction,
+    names: Names,
     facts: Facts,
     news: News,
 }
@@ -110,15 +122,15 @@ impl Stream {
         if self.news.done {
             return Ok(());
         }
-        let facts = &mut self.facts;
+        let (facts, names) = (&mut self.facts, &self.names);
         let news = match &mut self.direction {
             Direction::ToOpenAi { reader, writer } => reader.event(&data, &mut |piece| {
                 note(facts, &piece);
-                writer.piece(&piece, out);
+                writer.piece(&names.told(piece), out);
             }),
             Direction::ToAnthropic { reader, writer } => reader.event(&data, &mut |piece| {
                 note(facts, &piece);
-                writer.piece(&piece, out);
+                writer.piece(&names.told(piece), out);
             }),
         }?;
         self.news.begun |= news.begun;
@@ -131,12 +143,12 @@ impl Stream {
         if self.news.done {
             return Ok(());
         }
-        let facts = &mut self.facts;
+        let (facts, names) = (&mut self.facts, &self.names);
         if let Direction::ToAnthropic { reader, writer } = &mut self.direction {
             // A server that never says `[DONE]` ends with its reason to finish.
             self.news.done = reader.finish(&mut |piece| {
                 note(facts, &piece);
-                writer.piece(&piece, out);
+                writer.piece(&names.told(piece), out);
             });
         }
         if self.news.done { Ok(()) } else { Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event")) }

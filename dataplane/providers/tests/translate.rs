@@ -56,11 +56,11 @@ fn a_conversation_with_tools_is_said_to_anthropic() {
                     { "type": "image", "source": { "type": "url", "url": "https://x/y.png" } },
                 ] },
                 { "role": "assistant", "content": [
-                    { "type": "tool_use", "id": "call_1", "name": "f", "input": { "x": 1.50 } },
+                    { "type": "tool_use", "id": "call_1_0af6315558b41599", "name": "f", "input": { "x": 1.50 } },
                     { "type": "tool_use", "id": "call_2", "name": "g", "input": {} },
                 ] },
                 { "role": "user", "content": [
-                    { "type": "tool_result", "tool_use_id": "call_1", "content": [{ "type": "text", "text": "one" }] },
+                    { "type": "tool_result", "tool_use_id": "call_1_0af6315558b41599", "content": [{ "type": "text", "text": "one" }] },
                     { "type": "tool_result", "tool_use_id": "call_2", "content": [{ "type": "text", "text": "two" }] },
                     { "type": "text", "text": "And now?" },
                 ] },

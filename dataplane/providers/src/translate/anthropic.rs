@@ -138,7 +138,9 @@ pub(super) fn write_part(part: &Part<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(b"{\"type\":\"tool_result\",\"tool_use_id\":");
             write_text(out, id);
             out.extend_from_slice(b",\"content\":[");
-            for (place, part) in parts.iter().enumerate() {
+            // An empty text is refused even as a result.
+            let said = parts.iter().filter(|part| !matches!(part, Part::Text { text, .. } if text.trim().is_empty()));
+            for (place, part) in said.enumerate() {
                 comma(place, out);
                 write_part(part, out);
             }

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use snapshot::Usage;
 
+use crate::json::Wrong;
 use crate::passage::CannotSay;
 
 /// A request.
@@ -154,20 +156,51 @@ pub(super) struct News {
     pub(super) done: bool,
 }
 
+/// Why a field that stands there twice is refused: two readers could take two sides.
+pub(super) const TWICE: &str = "it stands in the body twice; say it once";
+
 /// A refusal of one field.
 pub(super) fn cannot<T>(field: &str, why: &str) -> Result<T, CannotSay> {
     Err(CannotSay::Field { field: field.to_owned(), why: why.to_owned() })
 }
 
-/// An id that both dialects take: letters, digits, `_` and `-`. The same id always gives the same.
+/// An id that both dialects take: letters, digits, `_` and `-`. The same id always gives the same, and two never give one.
 pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if id.is_empty() {
-        Cow::Borrowed("call_0")
-    } else if id.chars().all(safe) {
-        Cow::Borrowed(id)
-    } else {
-        Cow::Owned(id.chars().map(|c| if safe(c) { c } else { '_' }).collect())
+    if !id.is_empty() && id.chars().all(safe) {
+        return Cow::Borrowed(id);
+    }
+    let plain: String = id.chars().map(|c| if safe(c) { c } else { '_' }).take(40).collect();
+    Cow::Owned(format!("{plain}_{}", fingerprint(id.as_bytes())))
+}
+
+/// The id of a call that an answer makes. A server that gives none gets one of ours: calls are told apart by it, in this
+/// answer and among those before it in the conversation.
+pub(super) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a, str> {
+    if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { safe_id(id) }
+}
+
+/// Sixteen hex digits that stand for bytes.
+fn fingerprint(bytes: &[u8]) -> String {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    format!("{:016x}", digest.first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first)))
+}
+
+/// Either what is wrong with the JSON, which the head has ruled out, or a field that cannot be said.
+pub(super) enum Stopped {
+    Wrong,
+    Cannot(CannotSay),
+}
+
+impl From<Wrong> for Stopped {
+    fn from(_: Wrong) -> Self {
+        Self::Wrong
+    }
+}
+
+impl From<CannotSay> for Stopped {
+    fn from(cannot: CannotSay) -> Self {
+        Self::Cannot(cannot)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::chat::{Image, Part, cannot, get, text};
-use crate::json::write_text;
+use crate::json::{Scanner, write_text};
 use crate::passage::CannotSay;
 
 pub(super) use answer::{read_answer, write_answer};
@@ -71,6 +71,39 @@ pub(super) fn parts(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotS
     Ok(parts)
 }
 
+/// What an answer says: thoughts and texts. Parts of other kinds are the provider's own affair: the client has no use for
+/// them.
+pub(super) fn said(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotSay> {
+    #[derive(Deserialize)]
+    struct Said<'a> {
+        #[serde(borrow, rename = "type", default)]
+        kind: Cow<'a, str>,
+        #[serde(borrow, default)]
+        text: Option<Cow<'a, str>>,
+        /// Mistral's: a text, or a list of texts.
+        #[serde(borrow, default)]
+        thinking: Option<&'a RawValue>,
+    }
+    let Some(content) = content.filter(|content| content.get().starts_with('[')) else {
+        return if content.is_some_and(|content| content.get().starts_with('"')) { parts(content) } else { Ok(Vec::new()) };
+    };
+    let mut parts = Vec::new();
+    for part in get::<Vec<Said<'_>>>(content.get().as_bytes(), "content")? {
+        match (&*part.kind, part.text, part.thinking) {
+            ("text", Some(text), _) => parts.push(Part::Text { text, cache: None }),
+            ("thinking", _, Some(thinking)) => {
+                for inner in said(Some(thinking))? {
+                    if let Part::Text { text, .. } = inner {
+                        parts.push(Part::Thinking { text, signature: None });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
 fn image(raw: &RawValue) -> Result<Image<'_>, CannotSay> {
     #[derive(Deserialize)]
     struct Url<'a> {
@@ -83,6 +116,12 @@ fn image(raw: &RawValue) -> Result<Image<'_>, CannotSay> {
         Some((media_type, data)) => Ok(Image::Base64 { media_type: Cow::Owned(media_type.to_owned()), data: Cow::Owned(data.to_owned()) }),
         None => cannot("image_url", "a data: URL must be base64"),
     }
+}
+
+/// Whether the arguments of a call are a JSON object and nothing else: they are written as they stand.
+pub(super) fn is_object(arguments: &[u8]) -> bool {
+    let mut scanner = Scanner::new(arguments);
+    scanner.object(|inner, _| inner.pass()).and_then(|()| scanner.end()).is_ok()
 }
 
 pub(super) fn write_calls(calls: &[&Part<'_>], out: &mut Vec<u8>) {

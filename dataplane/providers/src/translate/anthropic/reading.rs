@@ -1,14 +1,15 @@
 //! Requests, read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::parts;
-use crate::json::{Scanner, Wrong};
+use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Part, Request, Role, Tool, Turn, cannot, get};
+use crate::translate::chat::{Choice, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get};
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -34,23 +35,24 @@ struct OfferedTool<'a> {
 
 pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
     let mut request = Request::default();
+    let mut seen = BTreeSet::new();
     let mut scanner = Scanner::new(body);
-    let mut stopped = None;
     let read = scanner.object(|scanner, key| {
         let range = scanner.skip()?;
         let raw = &body[range];
-        if raw != b"null"
-            && stopped.is_none()
-            && let Err(cannot) = field(&mut request, &key.decode(), raw)
-        {
-            stopped = Some(cannot);
+        let key = key.decode();
+        if !seen.insert(key.to_string()) {
+            cannot::<()>(&key, TWICE)?;
         }
-        Ok::<(), Wrong>(())
+        if raw != b"null" {
+            field(&mut request, &key, raw)?;
+        }
+        Ok::<(), Stopped>(())
     });
-    match (read, stopped) {
-        (Ok(()), None) => Ok(request),
-        (_, Some(cannot)) => Err(cannot),
-        (Err(_), None) => cannot("body", "it is not JSON"),
+    match read {
+        Ok(()) => Ok(request),
+        Err(Stopped::Cannot(cannot)) => Err(cannot),
+        Err(Stopped::Wrong) => cannot("body", "it is not JSON"),
     }
 }
 
@@ -111,12 +113,15 @@ fn thinking(request: &mut Request<'_>, raw: &[u8]) -> Result<(), CannotSay> {
         budget_tokens: Option<u64>,
     }
     let thinking: Thinking = get(raw, "thinking")?;
-    request.effort = match (thinking.kind.as_str(), thinking.budget_tokens) {
-        ("disabled", _) => None,
-        (_, Some(..=2048)) => Some(Cow::Borrowed("low")),
-        (_, Some(..=8192) | None) => Some(Cow::Borrowed("medium")),
-        (_, Some(_)) => Some(Cow::Borrowed("high")),
+    let effort = match (thinking.kind.as_str(), thinking.budget_tokens) {
+        // What the model finds right by itself, or no thoughts: no word is the word for both.
+        ("disabled" | "adaptive", _) | (_, None) => return Ok(()),
+        (_, Some(..=2048)) => "low",
+        (_, Some(..=8192)) => "medium",
+        (_, Some(_)) => "high",
     };
+    // An effort that is named holds, wherever it stands in the body.
+    request.effort.get_or_insert(Cow::Borrowed(effort));
     Ok(())
 }
 
@@ -144,9 +149,6 @@ fn tool(offered: OfferedTool<'_>) -> Result<Tool<'_>, CannotSay> {
     match offered.kind.as_deref() {
         None | Some("custom") => {}
         Some(kind) => return cannot("tools", &format!("the target has no tool of type `{kind}`")),
-    }
-    if offered.name.len() > 64 {
-        return cannot("tools[].name", "the target takes names of at most 64 characters");
     }
     Ok(Tool {
         name: offered.name,

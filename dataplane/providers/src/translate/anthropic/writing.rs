@@ -13,20 +13,7 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     out.extend_from_slice(b"{\"model\":");
     write_text(out, model);
     out.extend_from_slice(format!(",\"max_tokens\":{}", request.max_tokens.unwrap_or(MAX_TOKENS).max(1)).as_bytes());
-    if !request.system.is_empty() {
-        out.extend_from_slice(b",\"system\":[");
-        for (place, (text, cache)) in request.system.iter().enumerate() {
-            comma(place, out);
-            write_text_block(text, *cache, out);
-        }
-        out.push(b']');
-    }
-    out.extend_from_slice(b",\"messages\":[");
-    for (place, turn) in request.turns.iter().enumerate() {
-        comma(place, out);
-        write_turn(turn, out);
-    }
-    out.push(b']');
+    write_conversation(request, out);
     if let Some(raw) = request.temperature {
         let value = std::str::from_utf8(raw).ok().and_then(|text| text.parse::<f64>().ok());
         if value.is_none_or(|value| value > 1.0) {
@@ -38,6 +25,9 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     if let Some(raw) = request.top_p {
         out.extend_from_slice(b",\"top_p\":");
         out.extend_from_slice(raw);
+    }
+    if request.stop.iter().any(|stop| stop.trim().is_empty()) {
+        return cannot("stop", "the target takes no text of white space alone");
     }
     if !request.stop.is_empty() {
         out.extend_from_slice(b",\"stop_sequences\":");
@@ -64,7 +54,8 @@ fn write_config(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), CannotSa
         Some("minimal") => Some("low"),
         Some(_) => return cannot("reasoning_effort", "the target takes low, medium, high, xhigh, max or none"),
     };
-    if effort.is_some() {
+    // A model that must call a tool cannot think before it; the effort holds all the same.
+    if effort.is_some() && !matches!(request.choice, Some(Choice::Any | Choice::Named(_))) {
         out.extend_from_slice(b",\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"}");
     }
     if effort.is_none() && request.schema.is_none() {
@@ -129,19 +120,61 @@ fn write_tools(request: &Request<'_>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if turn.role == Role::User {
-        b"{\"role\":\"user\",\"content\":["
-    } else {
-        b"{\"role\":\"assistant\",\"content\":["
-    });
-    // Results of tools come first: anything before them is refused.
-    let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
-    let blank = |part: &&&Part<'_>| matches!(part, Part::Text { text, .. } if text.trim().is_empty());
-    let said = rest.iter().filter(|part| !blank(part)).copied();
-    for (place, part) in results.into_iter().chain(said).enumerate() {
+/// The system's texts and the turns. What is blank is left out: the target refuses empty texts and empty turns.
+fn write_conversation(request: &Request<'_>, out: &mut Vec<u8>) {
+    let turns: Vec<(Role, Vec<&Part<'_>>)> =
+        request.turns.iter().map(|turn| (turn.role, spoken(turn))).filter(|(_, parts)| !parts.is_empty()).collect();
+    let system: Vec<_> = request.system.iter().filter(|(text, _)| !text.trim().is_empty()).collect();
+    // The target takes no conversation without a turn: what the system alone says is then said by the user.
+    let alone = turns.is_empty();
+    if !system.is_empty() {
+        out.extend_from_slice(if alone { b",\"messages\":[{\"role\":\"user\",\"content\":[" } else { b",\"system\":[" });
+        for (place, (text, cache)) in system.iter().enumerate() {
+            comma(place, out);
+            write_text_block(text, *cache, out);
+        }
+        out.extend_from_slice(if alone { b"]}]" } else { b"]" });
+    }
+    if alone {
+        if system.is_empty() {
+            out.extend_from_slice(b",\"messages\":[]");
+        }
+        return;
+    }
+    out.extend_from_slice(b",\"messages\":[");
+    for (place, (role, parts)) in turns.iter().enumerate() {
         comma(place, out);
-        write_part(part, out);
+        write_turn(*role, parts, place + 1 == turns.len(), out);
+    }
+    out.push(b']');
+}
+
+/// What the target takes of a turn. Results of tools come first: anything before them is refused.
+fn spoken<'r, 'a>(turn: &'r Turn<'a>) -> Vec<&'r Part<'a>> {
+    let taken = |part: &&Part<'_>| match part {
+        Part::Text { text, .. } => !text.trim().is_empty(),
+        // Thoughts are taken back only with the seal that the target gave them.
+        Part::Thinking { signature, .. } => signature.as_ref().is_some_and(|signature| !signature.is_empty()),
+        Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => true,
+    };
+    let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().filter(taken).partition(|part| matches!(part, Part::Result { .. }));
+    results.into_iter().chain(rest).collect()
+}
+
+fn write_turn(role: Role, parts: &[&Part<'_>], last: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(match role {
+        Role::User => b"{\"role\":\"user\",\"content\":[",
+        Role::Assistant => b"{\"role\":\"assistant\",\"content\":[",
+    });
+    for (place, part) in parts.iter().enumerate() {
+        comma(place, out);
+        match part {
+            // The beginning of an answer that the model is to go on with may not end in white space.
+            Part::Text { text, cache } if last && role == Role::Assistant && place + 1 == parts.len() => {
+                write_text_block(text.trim_end(), *cache, out);
+            }
+            part => write_part(part, out),
+        }
     }
     out.extend_from_slice(b"]}");
 }

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{FailureClass, Surface, Usage};
 
-use super::{CREATED, ToolCall, parts, write_calls};
+use super::{CREATED, ToolCall, is_object, said, write_calls};
 use crate::fault::Fault;
-use crate::json::{Scanner, write_text};
-use crate::translate::chat::{Answer, Part, Stop, safe_id, text};
+use crate::json::write_text;
+use crate::translate::chat::{Answer, Part, Stop, id_of_call, text};
 use crate::translate::not_an_answer;
 use crate::usage;
 
@@ -61,35 +61,43 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     if let Some(text) = message.reasoning_content.or(reasoning).filter(|text| !text.is_empty()) {
         all.push(Part::Thinking { text, signature: None });
     }
-    all.extend(parts(message.content).map_err(|error| not_an_answer(&error.to_string()))?);
-    for call in message.tool_calls.into_iter().flatten() {
+    all.extend(said(message.content).map_err(|error| not_an_answer(&error.to_string()))?);
+    let id = answer.id.unwrap_or_default();
+    let reason = choice.finish_reason.unwrap_or_default();
+    for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let arguments = call.function.arguments.unwrap_or_default();
         let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
-        if Scanner::new(&input).skip().is_err() || !input.trim_ascii_start().starts_with(b"{") {
+        if !is_object(&input) {
+            // A call that the limit of tokens cut off is no call; the reason to finish tells of it.
+            if reason == "length" {
+                continue;
+            }
             return Err(Fault::new(FailureClass::InvalidResponse, "the arguments of a tool call are not a JSON object"));
         }
-        let id = call.id.map_or(Cow::Borrowed("call_0"), |id| Cow::Owned(safe_id(&id).into_owned()));
+        let id = Cow::Owned(id_of_call(call.id.as_deref().unwrap_or_default(), &id, place).into_owned());
         all.push(Part::Call { id, name: call.function.name, input });
     }
     let called = all.iter().any(|part| matches!(part, Part::Call { .. }));
+    let refusal = message.refusal.filter(|text| !text.is_empty());
     Ok(Answer {
-        id: answer.id.unwrap_or_default(),
+        id,
         model: answer.model.unwrap_or_default(),
         parts: all,
-        refusal: message.refusal,
-        stop: stop(choice.finish_reason.as_deref().unwrap_or_default(), called),
+        stop: stop(&reason, called, refusal.is_some()),
+        refusal,
         stop_text: None,
         usage: answer.usage.and_then(|usage| usage::of_openai(usage.get().as_bytes())),
     })
 }
 
-/// OpenAI's reason to finish; a call that was made is one, whatever the reason says.
-pub(super) fn stop(reason: &str, called: bool) -> Stop {
+/// OpenAI's reason to finish; a call or a refusal that was made is one, whatever the reason says.
+pub(super) fn stop(reason: &str, called: bool, refused: bool) -> Stop {
     match reason {
         "length" => Stop::Length,
         "content_filter" => Stop::Filtered,
         "tool_calls" | "function_call" => Stop::Calls,
         _ if called => Stop::Calls,
+        _ if refused => Stop::Filtered,
         _ => Stop::End,
     }
 }

@@ -1,18 +1,18 @@
 //! Requests, read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ToolCall, parts};
-use crate::json::{Scanner, Wrong};
+use super::{ToolCall, is_object, parts};
+use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Part, Request, Role, Tool, Turn, cannot, get, safe_id};
+use crate::translate::chat::{Choice, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get, safe_id};
 
 /// Fields of a request that say nothing to a model.
-const HARMLESS: [&str; 7] =
-    ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "verbosity", "modalities"];
+const HARMLESS: [&str; 6] = ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "modalities"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,32 +76,19 @@ struct OfferedFunction<'a> {
     strict: Option<bool>,
 }
 
-/// Either what is wrong with the JSON, which the head has ruled out, or a field that cannot be said.
-enum Stopped {
-    Wrong,
-    Cannot(CannotSay),
-}
-
-impl From<Wrong> for Stopped {
-    fn from(_: Wrong) -> Self {
-        Self::Wrong
-    }
-}
-
-impl From<CannotSay> for Stopped {
-    fn from(cannot: CannotSay) -> Self {
-        Self::Cannot(cannot)
-    }
-}
-
 pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
     let mut request = Request::default();
+    let mut seen = BTreeSet::new();
     let mut scanner = Scanner::new(body);
     let read = scanner.object(|scanner, key| {
         let range = scanner.skip()?;
         let raw = &body[range];
+        let key = key.decode();
+        if !seen.insert(key.to_string()) {
+            cannot::<()>(&key, TWICE)?;
+        }
         if raw != b"null" {
-            field(&mut request, &key.decode(), raw)?;
+            field(&mut request, &key, raw)?;
         }
         Ok::<(), Stopped>(())
     });
@@ -146,6 +133,7 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         "presence_penalty" | "frequency_penalty" if matches!(raw, b"0" | b"0.0") => {}
         "logprobs" if raw == b"false" => {}
         "logit_bias" if raw.iter().all(|byte| b"{} \n\r\t".contains(byte)) => {}
+        "verbosity" if raw == b"\"medium\"" => {}
         "service_tier" if matches!(raw, b"\"auto\"" | b"\"default\"") => {}
         "modalities" if raw.windows(5).any(|window| window == b"audio") => return cannot(key, "the target makes no audio"),
         _ if HARMLESS.contains(&key) => {}
@@ -214,15 +202,10 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
         match &*message.role {
             "system" | "developer" => {
                 let parts = parts(message.content)?;
-                let texts = parts.into_iter().filter_map(|part| match part {
-                    Part::Text { text, cache } => Some((text, cache)),
-                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => None,
-                });
                 // What comes later in the conversation stays there, as the user's: the target knows no other place.
                 if request.turns.is_empty() {
-                    request.system.extend(texts);
+                    system(request, parts)?;
                 } else {
-                    let parts = texts.map(|(text, cache)| Part::Text { text, cache }).collect();
                     say(request, Role::User, parts);
                 }
             }
@@ -242,6 +225,18 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
                 say(request, Role::Assistant, parts);
             }
             role => return cannot("messages[].role", &format!("there is no role `{role}`")),
+        }
+    }
+    Ok(())
+}
+
+fn system<'a>(request: &mut Request<'a>, parts: Vec<Part<'a>>) -> Result<(), CannotSay> {
+    for part in parts {
+        match part {
+            Part::Text { text, cache } => request.system.push((text, cache)),
+            Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                return cannot("messages[].content", "a system message must be text");
+            }
         }
     }
     Ok(())
@@ -272,11 +267,10 @@ fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {
     for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let arguments = call.function.arguments.unwrap_or_default();
         let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
-        let mut scanner = Scanner::new(&input);
-        if scanner.object(|inner, _| inner.skip().map(drop)).and_then(|()| scanner.end()).is_err() {
+        if !is_object(&input) {
             return cannot(&format!("messages[].tool_calls[{place}].function.arguments"), "they are not a JSON object");
         }
-        let id = call.id.map_or(Cow::Borrowed("call_0"), |id| Cow::Owned(safe_id(&id).into_owned()));
+        let id = Cow::Owned(safe_id(call.id.as_deref().unwrap_or_default()).into_owned());
         all.push(Part::Call { id, name: call.function.name, input });
     }
     Ok(all)

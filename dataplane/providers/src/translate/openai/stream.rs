@@ -1,17 +1,16 @@
 //! OpenAI's streams: chunks read as pieces, pieces written as chunks.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use snapshot::{Surface, Usage};
+use snapshot::{FailureClass, Surface, Usage};
 
-use super::CREATED;
 use super::answer::{finish_reason, stop, write_usage};
+use super::{CREATED, said};
 use crate::fault::Fault;
 use crate::json::write_text;
-use crate::translate::chat::{self, News, Piece, Stop};
+use crate::translate::chat::{self, News, Part, Piece, Stop};
 use crate::translate::not_an_answer;
 use crate::usage;
 
@@ -42,7 +41,7 @@ struct Choice<'a> {
 #[derive(Deserialize, Default)]
 struct Delta<'a> {
     #[serde(borrow, default)]
-    content: Option<Cow<'a, str>>,
+    content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     refusal: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -74,33 +73,57 @@ struct FunctionDelta<'a> {
 /// More calls in one answer are not taken.
 const CALLS_MAX: usize = 1024;
 
-/// Arguments of calls that wait for their turn, in bytes.
+/// What waits for its turn, in bytes.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
-/// Reads chunks. Calls may come interleaved; the dialect behind wants one after the other, so all but the first wait.
+/// Reads chunks. Calls may come interleaved and words may come between them; the dialect behind wants one block after the
+/// other, so the first call is told as it comes and all else waits for its end.
 #[derive(Debug, Default)]
 pub(in crate::translate) struct Reader {
     begun: bool,
-    open: Option<u32>,
-    waiting: BTreeMap<u32, Waiting>,
+    id: String,
+    calls: Vec<Call>,
+    /// The first call was told.
+    open: bool,
+    /// Thoughts and words that came after the first call.
+    late_thoughts: String,
+    late_words: String,
     waiting_bytes: usize,
-    called: bool,
+    refused: bool,
     stop: Option<Stop>,
     usage: Option<Usage>,
     ended: bool,
 }
 
+/// A call under way, with what of it waits.
 #[derive(Debug, Default)]
-struct Waiting {
+struct Call {
+    index: u32,
     id: String,
     name: String,
     arguments: String,
+    /// Arguments came.
+    argued: bool,
+}
+
+impl Call {
+    /// Whether a delta of the same index begins another call. Some servers number all calls 0 and tell them apart by id;
+    /// some have no ids either, and a name after arguments is all there is.
+    fn is_followed_by(&self, id: &str, name: &str) -> bool {
+        if id.is_empty() {
+            return self.argued && !name.is_empty() && !self.name.is_empty();
+        }
+        id != self.id && (self.argued || !self.id.is_empty())
+    }
 }
 
 impl Reader {
     pub(in crate::translate) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
         if data.trim_ascii() == b"[DONE]" {
-            self.finish(write);
+            // Some servers end with it whatever befell them; without a reason to finish the answer is not whole.
+            if !self.finish(write) {
+                return Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its reason to finish"));
+            }
             return Ok(News { begun: self.begun, done: true });
         }
         let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
@@ -111,31 +134,32 @@ impl Reader {
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;
-            write(Piece::Begin {
-                id: chunk.id.as_deref().unwrap_or_default(),
-                model: chunk.model.as_deref().unwrap_or_default(),
-                usage: None,
-            });
+            chunk.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
+            write(Piece::Begin { id: &self.id, model: chunk.model.as_deref().unwrap_or_default(), usage: None });
         }
         if let Some(choice) = choice {
             self.delta(choice.delta.unwrap_or_default(), write)?;
             if let Some(reason) = choice.finish_reason {
-                self.stop = Some(stop(&reason, self.called));
+                self.stop = Some(stop(&reason, !self.calls.is_empty(), self.refused));
             }
         }
         Ok(News { begun: self.begun, done: false })
     }
 
     fn delta(&mut self, delta: Delta<'_>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
-        let some = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
-        if let Some(text) = delta.reasoning_content.or(delta.reasoning).filter(|text| !text.is_empty()) {
-            write(Piece::Thinking(&text));
+        if let Some(thought) = delta.reasoning_content.or(delta.reasoning) {
+            self.thought(&thought, write)?;
         }
-        if some(&delta.content) {
-            write(Piece::Text(delta.content.as_deref().unwrap_or_default()));
+        for part in said(delta.content).map_err(|error| not_an_answer(&error.to_string()))? {
+            match part {
+                Part::Text { text, .. } => self.words(&text, write)?,
+                Part::Thinking { text, .. } => self.thought(&text, write)?,
+                Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => {}
+            }
         }
-        if some(&delta.refusal) {
-            write(Piece::Refusal(delta.refusal.as_deref().unwrap_or_default()));
+        if let Some(refusal) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.refused = true;
+            if self.open { self.words(&refusal, write)? } else { write(Piece::Refusal(&refusal)) }
         }
         for call in delta.tool_calls.into_iter().flatten() {
             self.call(call, write)?;
@@ -143,46 +167,97 @@ impl Reader {
         Ok(())
     }
 
-    fn call(&mut self, call: CallDelta<'_>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
-        self.called = true;
-        let index = call.index.unwrap_or(0);
-        let (name, arguments) = call.function.map_or((None, None), |function| (function.name, function.arguments));
-        let (name, arguments) = (name.unwrap_or_default(), arguments.unwrap_or_default());
-        if self.open == Some(index) {
-            if !arguments.is_empty() {
-                write(Piece::Arguments(&arguments));
-            }
-            return Ok(());
+    fn thought(&mut self, text: &str, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        if self.open {
+            self.late_thoughts.push_str(text);
+            return self.wait(text.len());
         }
-        if self.open.is_none() && self.waiting.is_empty() && !name.is_empty() {
-            self.open = Some(index);
-            write(Piece::Call { id: &chat::safe_id(&call.id.unwrap_or_default()), name: &name });
-            if !arguments.is_empty() {
-                write(Piece::Arguments(&arguments));
-            }
-            return Ok(());
+        if !text.is_empty() {
+            write(Piece::Thinking(text));
         }
-        self.waiting_bytes += arguments.len() + name.len();
-        if self.waiting.len() >= CALLS_MAX || self.waiting_bytes > WAITING_BYTES_MAX {
-            return Err(not_an_answer("too many tool calls at once"));
-        }
-        let waiting = self.waiting.entry(index).or_default();
-        if let Some(id) = call.id.filter(|id| !id.is_empty()) {
-            waiting.id = id.into_owned();
-        }
-        waiting.name.push_str(&name);
-        waiting.arguments.push_str(&arguments);
         Ok(())
+    }
+
+    fn words(&mut self, text: &str, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        if self.open {
+            self.late_words.push_str(text);
+            return self.wait(text.len());
+        }
+        if !text.is_empty() {
+            write(Piece::Text(text));
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.waiting_bytes += bytes;
+        if self.waiting_bytes > WAITING_BYTES_MAX { Err(not_an_answer("too much of it comes out of turn")) } else { Ok(()) }
+    }
+
+    fn call(&mut self, delta: CallDelta<'_>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        let index = delta.index.unwrap_or(0);
+        let (name, arguments) = delta.function.map_or((None, None), |function| (function.name, function.arguments));
+        let (id, name, arguments) = (delta.id.unwrap_or_default(), name.unwrap_or_default(), arguments.unwrap_or_default());
+        let known = self.calls.iter().rposition(|call| call.index == index);
+        let place = match known.filter(|place| !self.calls[*place].is_followed_by(&id, &name)) {
+            Some(place) => place,
+            None if self.calls.len() >= CALLS_MAX => return Err(not_an_answer("it makes too many tool calls")),
+            None => {
+                self.calls.push(Call { index, ..Call::default() });
+                self.calls.len() - 1
+            }
+        };
+        let call = &mut self.calls[place];
+        let (open, first) = (self.open, place == 0);
+        // Servers that repeat an id or a name with every piece mean the same one.
+        if call.id.is_empty() {
+            (*id).clone_into(&mut call.id);
+        }
+        if call.name.is_empty() {
+            (*name).clone_into(&mut call.name);
+        }
+        call.argued |= !arguments.is_empty();
+        if first && open {
+            if !arguments.is_empty() {
+                write(Piece::Arguments(&arguments));
+            }
+            return Ok(());
+        }
+        call.arguments.push_str(&arguments);
+        if first && !call.name.is_empty() {
+            self.open = true;
+            self.tell(0, write);
+            return Ok(());
+        }
+        self.wait(id.len() + name.len() + arguments.len())
+    }
+
+    /// Tells a call that waited, with what there is of it.
+    fn tell(&mut self, place: usize, write: &mut impl FnMut(Piece<'_>)) {
+        let call = &mut self.calls[place];
+        write(Piece::Call { id: &chat::id_of_call(&call.id, &self.id, place), name: &call.name });
+        let arguments = std::mem::take(&mut call.arguments);
+        if !arguments.is_empty() {
+            write(Piece::Arguments(&arguments));
+        }
     }
 
     /// The end: `[DONE]`, or the end of the stream after a reason to finish. Tells whether it was one.
     pub(in crate::translate) fn finish(&mut self, write: &mut impl FnMut(Piece<'_>)) -> bool {
         let Some(stop) = self.stop.filter(|_| !self.ended) else { return self.ended };
         self.ended = true;
-        for (_, waiting) in std::mem::take(&mut self.waiting) {
+        if self.open {
             write(Piece::PartEnd);
-            write(Piece::Call { id: &chat::safe_id(&waiting.id), name: &waiting.name });
-            write(Piece::Arguments(&waiting.arguments));
+        }
+        if !self.late_thoughts.is_empty() {
+            write(Piece::Thinking(&self.late_thoughts));
+        }
+        if !self.late_words.is_empty() {
+            write(Piece::Text(&self.late_words));
+        }
+        for place in usize::from(self.open)..self.calls.len() {
+            self.tell(place, write);
+            write(Piece::PartEnd);
         }
         write(Piece::End { stop, stop_text: None, usage: self.usage });
         true
@@ -198,11 +273,13 @@ pub(in crate::translate) struct ToOpenAi {
     calls: u32,
     /// The call under way has no arguments yet.
     bare_call: bool,
+    /// The thought under way, whole, until it is sealed.
+    thought: String,
 }
 
 impl ToOpenAi {
     pub(in crate::translate) fn new(include_usage: bool) -> Self {
-        Self { include_usage, id: String::new(), model: String::new(), calls: 0, bare_call: false }
+        Self { include_usage, id: String::new(), model: String::new(), calls: 0, bare_call: false, thought: String::new() }
     }
 
     pub(in crate::translate) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
@@ -214,9 +291,20 @@ impl ToOpenAi {
             }
             Piece::Text(text) => self.chunk(out, |out| texted(out, "content", text), None),
             Piece::Refusal(text) => self.chunk(out, |out| texted(out, "refusal", text), None),
-            Piece::Thinking(text) => self.chunk(out, |out| texted(out, "reasoning_content", text), None),
-            Piece::Signature(signature) => self.chunk(out, |out| block(out, "thinking", "signature", signature), None),
-            Piece::Redacted(data) => self.chunk(out, |out| block(out, "redacted_thinking", "data", data), None),
+            Piece::Thinking(text) => {
+                if self.thought.len() <= WAITING_BYTES_MAX {
+                    self.thought.push_str(text);
+                }
+                self.chunk(out, |out| texted(out, "reasoning_content", text), None);
+            }
+            Piece::Signature(signature) => {
+                let thought = std::mem::take(&mut self.thought);
+                // A thought that was too long to keep is not whole, and its seal would not fit.
+                if thought.len() <= WAITING_BYTES_MAX {
+                    self.chunk(out, |out| block(out, "thinking", &[("thinking", &thought), ("signature", signature)]), None);
+                }
+            }
+            Piece::Redacted(data) => self.chunk(out, |out| block(out, "redacted_thinking", &[("data", data)]), None),
             Piece::Call { id, name } => {
                 let index = self.calls;
                 self.calls += 1;
@@ -234,18 +322,22 @@ impl ToOpenAi {
                 );
             }
             Piece::Arguments(text) => self.arguments(text, out),
-            Piece::PartEnd => {
-                if std::mem::take(&mut self.bare_call) {
-                    self.arguments("{}", out);
-                }
-            }
+            Piece::PartEnd => self.end_part(out),
             Piece::End { stop, usage, .. } => {
+                self.end_part(out);
                 self.chunk(out, |_| {}, Some(finish_reason(*stop)));
                 if self.include_usage {
                     self.usage(usage.as_ref().unwrap_or(&Usage::default()), out);
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }
+        }
+    }
+
+    fn end_part(&mut self, out: &mut Vec<u8>) {
+        self.thought.clear();
+        if std::mem::take(&mut self.bare_call) {
+            self.arguments("{}", out);
         }
     }
 
@@ -301,11 +393,13 @@ fn texted(out: &mut Vec<u8>, field: &str, text: &str) {
     write_text(out, text);
 }
 
-/// Signatures and redacted thoughts have no word in OpenAI's stream; they ride in a list that clients send back.
-fn block(out: &mut Vec<u8>, kind: &str, field: &str, value: &str) {
+/// Sealed and redacted thoughts have no word in OpenAI's stream; they ride whole in a list that clients send back.
+fn block(out: &mut Vec<u8>, kind: &str, fields: &[(&str, &str)]) {
     out.extend_from_slice(b"\"thinking_blocks\":[{\"type\":");
     write_text(out, kind);
-    out.push(b',');
-    texted(out, field, value);
+    for (field, value) in fields {
+        out.push(b',');
+        texted(out, field, value);
+    }
     out.extend_from_slice(b"}]");
 }

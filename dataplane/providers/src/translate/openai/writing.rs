@@ -1,9 +1,14 @@
 //! Requests, written.
 
+use std::borrow::Cow;
+
 use super::write_calls;
 use crate::json::{comma, write_list, write_text};
 use crate::passage::CannotSay;
 use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot};
+
+/// Texts that may stop an answer.
+const STOPS_MAX: usize = 4;
 
 /// Writes a request for a provider that speaks this dialect.
 pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
@@ -31,6 +36,9 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());
             out.extend_from_slice(raw);
         }
+    }
+    if request.stop.len() > STOPS_MAX {
+        return cannot("stop_sequences", "the target takes at most four");
     }
     if !request.stop.is_empty() {
         out.extend_from_slice(b",\"stop\":");
@@ -103,16 +111,16 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
             write_text(out, id);
             out.extend_from_slice(b",\"content\":");
-            let mut text = if *is_error { "Error: ".to_owned() } else { String::new() };
-            for part in parts {
-                match part {
-                    Part::Text { text: more, .. } => text.push_str(more),
-                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
-                        return cannot("messages[].content[].content", "the target takes only text as the result of a tool");
-                    }
-                }
+            if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
+                return cannot("messages[].content[].content", "the target takes only text as the result of a tool");
             }
-            write_text(out, &text);
+            // The target has no other word for a tool that failed.
+            let failed = is_error.then_some(Part::Text { text: Cow::Borrowed("Error: "), cache: None });
+            match (&failed, parts.as_slice()) {
+                (None, []) => write_text(out, ""),
+                (Some(Part::Text { text: failed, .. }), [Part::Text { text, .. }]) => write_text(out, &format!("{failed}{text}")),
+                (failed, parts) => write_content(&failed.iter().chain(parts).collect::<Vec<_>>(), out),
+            }
             out.extend_from_slice(b"},");
         }
     }
