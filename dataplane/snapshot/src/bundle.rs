@@ -1,11 +1,44 @@
-//! A snapshot in canonical bytes, and its digest.
+//! A snapshot in canonical bytes: its digest, and the parts in which it travels from the operator to the pods.
 //!
 //! Maps are ordered and fields stand in the order of their types, so that equal snapshots have equal bytes. The
 //! credentials take part in the digest: a new credential is a new configuration.
+//!
+//! [`publish`] cuts a configuration into [`PARTS`] parts by kind and hash of each entry's id, and only then compresses
+//! each part by itself: an edit of one entry rewrites one part. A part that changed goes into the slot that the previous
+//! index does not name, and the index is written last; so what an index names is whole at every moment, also when the
+//! writer dies half-way. [`join`] is the way back. It trusts nothing that it reads and says why it refuses.
+
+mod cut;
+mod index;
+mod join;
+mod publish;
+mod squeeze;
+mod torn;
 
 use sha2::{Digest, Sha256};
 
+pub use cut::EntryKind;
+pub use index::{Index, PartKind, PartRef, Slot, index_name, part_name};
+pub use join::{Because, FEATURES, Joined, Refused, join};
+pub use publish::{PublishError, Published, Write, publish};
+pub use torn::Torn;
+
 use crate::{Credentials, SCHEMA, Snapshot};
+
+/// Parts that hold configuration: numbers 0 to 15, in ConfigMaps.
+pub const CONFIG_PARTS: u8 = 16;
+/// Parts that hold credentials: the numbers after those, in Secrets.
+pub const CREDENTIAL_PARTS: u8 = 4;
+/// All parts of a bundle; an index names each exactly once, also empty ones.
+pub const PARTS: u8 = CONFIG_PARTS + CREDENTIAL_PARTS;
+/// Largest part as written, compressed: in base64 it still fits an object of the Kubernetes API.
+pub const PART_BYTES_MAX: usize = 700 << 10;
+/// Largest part before compression. No reader inflates more, whatever the bytes promise.
+pub const PART_CANONICAL_BYTES_MAX: usize = 8 << 20;
+/// Largest index.
+pub const INDEX_BYTES_MAX: usize = 64 << 10;
+/// The oldest schema that this reader takes: its own or the one before.
+pub const SCHEMA_OLDEST: u32 = if SCHEMA > 1 { SCHEMA - 1 } else { SCHEMA };
 
 /// The canonical bytes of a snapshot: JSON without white space.
 #[must_use]
@@ -27,6 +60,14 @@ pub fn digest(snapshot: &Snapshot, credentials: &Credentials) -> String {
         part(provider.as_str().as_bytes());
         part(secret.expose().as_bytes());
     }
-    let digest: [u8; 32] = hasher.finalize().into();
+    hex(&hasher.finalize().into())
+}
+
+/// SHA-256 of some bytes, 64 lower-case hex digits.
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes).into())
+}
+
+fn hex(digest: &[u8; 32]) -> String {
     digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }

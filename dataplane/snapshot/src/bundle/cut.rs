@@ -1,0 +1,138 @@
+//! Cutting a configuration into parts, before anything is compressed.
+//!
+//! A part is `{"schema":1,"gateway":"ns/name","number":7,"entries":[{"kind":"key","id":"ns/name","value":{..}},..]}`. Where
+//! an entry goes depends on its kind and id alone, so that no edit moves another entry.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{CONFIG_PARTS, PARTS};
+use crate::{Credentials, Gateway, GatewayId, Key, Provider, RoutingPolicy, SCHEMA, Snapshot};
+
+/// What an entry of a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// The gateway itself; there is exactly one.
+    Gateway,
+    /// A provider.
+    Provider,
+    /// A virtual key.
+    Key,
+    /// A routing policy.
+    Policy,
+    /// The credential of the provider with the same id; only in parts of credentials.
+    Credential,
+}
+
+impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Gateway, Self::Provider, Self::Key, Self::Policy, Self::Credential];
+
+    /// The word that stands in the bytes.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Provider => "provider",
+            Self::Key => "key",
+            Self::Policy => "policy",
+            Self::Credential => "credential",
+        }
+    }
+
+    /// The kind that is written so.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The number of the part that holds the entry of this kind with this id.
+    #[must_use]
+    pub fn part_of(self, id: &str) -> u8 {
+        let hash: [u8; 32] = Sha256::new().chain_update(self.word()).chain_update([0]).chain_update(id).finalize().into();
+        match self {
+            Self::Gateway | Self::Provider | Self::Key | Self::Policy => hash[0] >> 4,
+            Self::Credential => CONFIG_PARTS + (hash[0] >> 6),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BodyOut<'a> {
+    schema: u32,
+    gateway: &'a GatewayId,
+    number: u8,
+    entries: &'a [EntryOut<'a>],
+}
+
+/// Schema 1 has no features: what is written here needs only the schema, so no entry has `requires` yet.
+#[derive(Serialize)]
+struct EntryOut<'a> {
+    kind: &'static str,
+    id: &'a str,
+    value: ValueOut<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ValueOut<'a> {
+    Gateway(&'a Gateway),
+    Provider(&'a Provider),
+    Key(&'a Key),
+    Policy(&'a RoutingPolicy),
+    /// The one place where a credential is serialised; these bytes go into Secrets alone.
+    Credential(&'a str),
+}
+
+/// A part as read, its entries' values still in their bytes: an entry that is refused is never decoded.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BodyIn<'a> {
+    pub schema: u32,
+    pub gateway: GatewayId,
+    pub number: u8,
+    #[serde(borrow)]
+    pub entries: Vec<EntryIn<'a>>,
+}
+
+/// An entry as read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryIn<'a> {
+    pub kind: String,
+    pub id: String,
+    /// Features that a reader must have to use this entry.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    #[serde(borrow)]
+    pub value: &'a RawValue,
+}
+
+/// The canonical bytes of each part, by number.
+pub(super) fn cut(snapshot: &Snapshot, credentials: &Credentials) -> serde_json::Result<Vec<Vec<u8>>> {
+    let Snapshot { gateway, providers, keys, policies } = snapshot;
+    let mut parts: Vec<Vec<EntryOut<'_>>> = (0..PARTS).map(|_| Vec::new()).collect();
+    let mut put = |kind: EntryKind, id, value| {
+        if let Some(part) = parts.get_mut(usize::from(kind.part_of(id))) {
+            part.push(EntryOut { kind: kind.word(), id, value });
+        }
+    };
+    put(EntryKind::Gateway, gateway.id.as_str(), ValueOut::Gateway(gateway));
+    for (id, provider) in providers {
+        put(EntryKind::Provider, id.as_str(), ValueOut::Provider(provider));
+    }
+    for (id, key) in keys {
+        put(EntryKind::Key, id.as_str(), ValueOut::Key(key));
+    }
+    for (id, policy) in policies {
+        put(EntryKind::Policy, id.as_str(), ValueOut::Policy(policy));
+    }
+    for (id, credential) in &credentials.0 {
+        put(EntryKind::Credential, id.as_str(), ValueOut::Credential(credential.expose()));
+    }
+    let body = |(number, entries): (u8, &Vec<EntryOut<'_>>)| {
+        serde_json::to_vec(&BodyOut { schema: SCHEMA, gateway: &gateway.id, number, entries })
+    };
+    (0..PARTS).zip(&parts).map(body).collect()
+}
