@@ -10,7 +10,7 @@ use crate::telemetry::log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
 pub use price::cost;
-pub use receipt::Receipt;
+pub use receipt::{FIELDS, Receipt};
 
 /// Where receipts go.
 #[derive(Debug)]

@@ -68,9 +68,8 @@ pub fn key(name: &str, text: &str, more: &str) -> String {
 /// An LLMProvider at an address on this machine, with its Secret.
 #[must_use]
 pub fn provider(name: &str, kind: &str, address: SocketAddr, models: &[&str], more: &str) -> String {
-    let base = if kind == "Anthropic" { format!("http://{address}") } else { format!("http://{address}/v1") };
     let mut text = format!(
-        "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: {name}}}\nspec:\n  type: {kind}\n  endpoint: {{url: \"{base}\", allowInsecure: true}}\n  auth: {{secretRef: {{name: {name}-credential, key: apiKey}}}}\n{}  models:\n",
+        "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: {name}}}\nspec:\n  type: {kind}\n  endpoint: {{url: \"http://{address}/v1\", allowInsecure: true}}\n  auth: {{secretRef: {{name: {name}-credential, key: apiKey}}}}\n{}  models:\n",
         indented(more)
     );
     for model in models {
@@ -78,7 +77,7 @@ pub fn provider(name: &str, kind: &str, address: SocketAddr, models: &[&str], mo
     }
     write!(
         text,
-        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}-credential}}\nstringData: {{apiKey: credential-of-{name}}}\n"
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}-credential}}\nstringData: {{apiKey: \"credential-of-{name}\"}}\n"
     )
     .expect("a string grows");
     text

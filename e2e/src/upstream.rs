@@ -47,6 +47,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Bytes, one in a packet.
     Drip(Vec<u8>),
+    /// Waits, as a provider does between two tokens.
+    Pause(std::time::Duration),
     /// Waits until the gate opens.
     Await(watch::Receiver<bool>),
     /// Never goes on, and notices when the other side leaves.
@@ -198,6 +200,10 @@ async fn converse(mut stream: TcpStream, script: Arc<impl Fn(&Asked) -> Vec<Step
             let gone = match step {
                 Step::Send(bytes) => stream.write_all(&bytes).await.is_err(),
                 Step::Drip(bytes) => drip(&mut stream, &bytes).await,
+                Step::Pause(time) => {
+                    tokio::time::sleep(time).await;
+                    false
+                }
                 Step::Await(mut gate) => tokio::select! {
                     opened = gate.wait_for(|open| *open) => opened.is_err(),
                     _ = stream.read_u8() => true,

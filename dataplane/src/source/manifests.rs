@@ -18,7 +18,7 @@ use snapshot::{GatewayId, Secret};
 use super::{Loaded, ObjectReport};
 
 /// How often the folder is looked at.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Larger files are not read, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -44,6 +44,12 @@ pub enum LoadError {
     #[error("{path} holds more than {FILES_MAX} files")]
     TooMany {
         /// The folder.
+        path: PathBuf,
+    },
+    /// A file is too large to be a manifest.
+    #[error("{path} is larger than {} MiB; a manifest is not", FILE_BYTES_MAX >> 20)]
+    TooLarge {
+        /// Which.
         path: PathBuf,
     },
     /// No gateway to be.
@@ -234,7 +240,10 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Loa
         let manifest = path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
         if meta.is_dir() && depth < DEPTH_MAX {
             walk(&path, depth + 1, found)?;
-        } else if meta.is_file() && manifest && meta.len() <= FILE_BYTES_MAX {
+        } else if meta.is_file() && manifest {
+            if meta.len() > FILE_BYTES_MAX {
+                return Err(LoadError::TooLarge { path });
+            }
             found.push(path);
         }
     }
