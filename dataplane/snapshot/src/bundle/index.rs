@@ -161,6 +161,9 @@ impl Index {
         if index.gateway != *gateway {
             return Err(Torn::ForeignIndex { expected: gateway.clone(), found: index.gateway });
         }
+        if !is_digest(&index.digest) {
+            return Err(Torn::IndexUnreadable { detail: "its digest is not 64 lower-case hex digits".to_owned() });
+        }
         index.check_parts()?;
         Ok(index)
     }
@@ -183,4 +186,9 @@ impl Index {
             None => Ok(()),
         }
     }
+}
+
+/// A part's digest needs no such check: it is compared with the bytes. The whole's may go unverified into a log line.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

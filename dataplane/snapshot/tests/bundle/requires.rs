@@ -1,0 +1,76 @@
+//! An operator that is newer: entries that need what this reader lacks are refused and told, and nothing is widened.
+
+use serde_json::{Value, json};
+use snapshot::bundle::{Because, EntryKind, Refused};
+
+use crate::sample::{Store, gateway_id, key_id, policy_id, provider_id, small};
+
+fn require(store: &mut Store, kind: EntryKind, id: &str) {
+    store.forge_part(kind.part_of(id), |body| {
+        let entry =
+            body["entries"].as_array_mut().expect("an array").iter_mut().find(|entry| entry["id"] == id && entry["kind"] == kind.word());
+        let entry = entry.expect("there");
+        entry["requires"] = json!(["a-new-thing"]);
+        // What a newer operator writes there is not for this reader to understand.
+        entry["value"] = json!([1, {"two": null}]);
+    });
+}
+
+fn because_of_the_feature(kind: &str, id: &str) -> Refused {
+    Refused { kind: kind.to_owned(), id: id.to_owned(), because: Because::Requires(vec!["a-new-thing".to_owned()]) }
+}
+
+fn because_of(kind: EntryKind, id: &str, other: EntryKind, other_id: &str) -> Refused {
+    Refused { kind: kind.word().to_owned(), id: id.to_owned(), because: Because::Needs { kind: other, id: other_id.to_owned() } }
+}
+
+#[test]
+fn a_key_that_needs_a_feature_is_refused_alone() {
+    let mut store = Store::of(&small());
+    require(&mut store, EntryKind::Key, "team-a/free");
+    let joined = store.join().expect("the rest");
+    assert_eq!(joined.refused, [because_of_the_feature("key", "team-a/free")]);
+    let (mut expected, credentials) = small();
+    expected.keys.remove(&key_id("free"));
+    assert_eq!(joined.snapshot, expected);
+    assert!(joined.credentials == credentials);
+}
+
+#[test]
+fn a_key_whose_policy_is_refused_is_refused_too_and_not_served_without_it() {
+    let mut store = Store::of(&small());
+    require(&mut store, EntryKind::Policy, "team-a/fall-back");
+    let joined = store.join().expect("the rest");
+    let key = because_of(EntryKind::Key, "team-a/ruled", EntryKind::Policy, "team-a/fall-back");
+    assert_eq!(joined.refused, [because_of_the_feature("policy", "team-a/fall-back"), key]);
+    assert!(!joined.snapshot.policies.contains_key(&policy_id("fall-back")));
+    assert_eq!(joined.snapshot.keys.keys().collect::<Vec<_>>(), [&key_id("free")]);
+}
+
+#[test]
+fn a_provider_whose_credential_is_refused_is_not_called_without() {
+    let mut store = Store::of(&small());
+    require(&mut store, EntryKind::Credential, "ai/one");
+    let joined = store.join().expect("the rest");
+    let provider = because_of(EntryKind::Provider, "ai/one", EntryKind::Credential, "ai/one");
+    assert_eq!(joined.refused, [because_of_the_feature("credential", "ai/one"), provider]);
+    assert_eq!(joined.snapshot.providers.keys().collect::<Vec<_>>(), [&provider_id("two")]);
+    assert!(joined.credentials.0.is_empty());
+}
+
+#[test]
+fn a_kind_of_the_future_is_refused_and_told() {
+    let mut store = Store::of(&small());
+    store.forge_part(9, |body: &mut Value| {
+        let entry = json!({"kind": "budget", "id": "team-a/month", "requires": ["a-new-thing"], "value": {"amount": "10"}});
+        body["entries"].as_array_mut().expect("an array").push(entry);
+    });
+    let joined = store.join().expect("the rest");
+    assert_eq!(joined.refused, [because_of_the_feature("budget", "team-a/month")]);
+    assert_eq!(
+        joined.refused[0].to_string(),
+        r#"budget team-a/month needs ["a-new-thing"], which this data plane does not have: upgrade it"#
+    );
+    assert_eq!(joined.snapshot, small().0);
+    assert_eq!(joined.index.gateway, gateway_id());
+}
