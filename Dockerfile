@@ -1,7 +1,12 @@
 # Both binaries in an image without shell or package manager. The builder's tag follows rust-version of Cargo.toml.
 FROM rust:1.90-slim-bookworm AS build
 WORKDIR /src
-COPY . .
+COPY Cargo.toml Cargo.lock ./
+COPY crds crds
+COPY dataplane dataplane
+COPY operator operator
+# A member of the workspace, so that the lock file holds; it is not built.
+COPY e2e e2e
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --locked --profile dist -p dataplane --bin portolan-gateway -p operator --bin portolan-operator \
     && cp target/dist/portolan-gateway target/dist/portolan-operator /usr/local/bin/

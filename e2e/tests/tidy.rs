@@ -90,6 +90,11 @@ fn the_map_in_the_readme_names_every_source_folder() {
 }
 
 #[test]
+fn what_the_papers_point_at_exists() {
+    holds(papers::ghosts);
+}
+
+#[test]
 fn every_metric_is_documented_and_every_documented_metric_exists() {
     holds(papers::metrics);
 }

@@ -241,4 +241,5 @@ fn an_arrow_that_nobody_walks_is_told() {
     let offences = unwalked(&[File::new("dataplane/src/auth.rs", "use crate::exchange::Grant;")]);
     assert!(offences.iter().any(|offence| offence.contains("from auth to live")), "{offences:?}");
     assert!(!offences.iter().any(|offence| offence.contains("from auth to exchange")), "{offences:?}");
+    assert!(offences.iter().any(|offence| offence.contains("from limits to exchange")), "another's walk does not count: {offences:?}");
 }

@@ -1,18 +1,66 @@
 //! What is written about the project holds: the map, metrics, receipt, errors, flags and fields.
 
+#![expect(clippy::expect_used, reason = "helpers of tests panic as tests do")]
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::files::{File, Parted};
 
-/// Every folder that holds Rust, and whether the README names it.
+/// Every folder that holds Rust, and whether the README names it. Tests below a package's `tests` are named with it.
 pub fn map(files: &[File]) -> Vec<String> {
     let readme = text(files, "README.md");
-    let folders: BTreeSet<&str> =
-        files.iter().filter(|file| file.is_rust()).filter_map(|file| file.path.rsplit_once('/')).map(|(folder, _)| folder).collect();
+    let folder = |file: &'_ File| {
+        let (folder, _) = file.path.rsplit_once('/')?;
+        let whole = folder.find("/tests/").filter(|_| !folder.starts_with("e2e/")).map_or(folder.len(), |at| at + "/tests".len());
+        Some(folder[..whole].to_owned())
+    };
+    let folders: BTreeSet<String> = files.iter().filter(|file| file.is_rust()).filter_map(folder).collect();
     let named = |folder: &str| readme.match_indices(folder).any(|(at, _)| stands_alone(readme, at, folder));
     folders.into_iter().filter(|folder| !named(folder)).map(|folder| format!("README.md: the map does not name {folder}")).collect()
+}
+
+/// Folders that the README's map names and links of the papers that lead nowhere.
+pub fn ghosts(files: &[File]) -> Vec<String> {
+    let exists = |path: &str| files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/")));
+    let rows = text(files, "README.md").lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |")).map(|(cell, _)| cell);
+    let folders = rows.flat_map(|cell| cell.split('`').step_by(2)).filter(|word| word.contains('/') && !word.starts_with('/'));
+    let named = folders.filter(|folder| !folder.contains('<') && *folder != "provider/model");
+    let mut offences: Vec<String> =
+        named.filter(|folder| !exists(folder)).map(|folder| format!("README.md: there is no folder {folder}")).collect();
+    for paper in files.iter().filter(|file| file.path.ends_with(".md")) {
+        let home = paper.path.rsplit_once('/').map_or("", |(home, _)| home);
+        for target in paper.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://")) {
+            let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
+            let path = if path.is_empty() { paper.path.clone() } else { joined(home, path) };
+            let lost =
+                heading.is_some_and(|heading| !text(files, &path).lines().any(|line| line.starts_with('#') && slug(line) == heading));
+            if !exists(&path) || lost {
+                offences.push(format!("{}: the link to {target} leads nowhere", paper.path));
+            }
+        }
+    }
+    offences
+}
+
+/// A relative path, from a folder.
+fn joined(home: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = home.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+/// A heading's anchor.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// Whether the path at this place is neither part of a longer one nor of another word.
@@ -160,6 +208,28 @@ fn a_folder_that_the_map_lacks_is_told() {
     for readme in ["", "`dataplane/src/`", "`dataplane/src/https/`", "`dataplane/src/http/body/`", "`x/dataplane/src/http/`"] {
         assert_eq!(planted(readme), ["README.md: the map does not name dataplane/src/http"], "{readme}");
     }
+}
+
+#[test]
+fn a_folder_or_a_link_that_leads_nowhere_is_told() {
+    let planted = |text: &str| {
+        let readme = File::new("README.md", text);
+        ghosts(&[readme, File::new("docs/errors.md", "# Errors\n\n## The way out, or not?\n"), File::new("a/b/c.rs", "")])
+    };
+    for good in [
+        "| `a/b`, `docs` | x |",
+        "[e](docs/errors.md)",
+        "[e](docs/errors.md#the-way-out-or-not) [f](docs)",
+        "## Map\n[m](#map) [w](https://example.com/x)",
+        "| `provider/model`, `/v1/models` | x |",
+    ] {
+        assert_eq!(planted(good), [""; 0], "{good}");
+    }
+    for bad in ["| `a/d` | x |", "[e](docs/error.md)", "[e](docs/errors.md#the-way-in)", "[m](#map)"] {
+        assert_eq!(planted(bad).len(), 1, "{bad}");
+    }
+    let deep = ghosts(&[File::new("docs/a.md", "[r](../README.md) [s](b.md)"), File::new("README.md", ""), File::new("docs/b.md", "")]);
+    assert_eq!(deep, [""; 0]);
 }
 
 #[test]
