@@ -62,7 +62,7 @@ pub(super) fn answer(asked: &Asked, config: &Simulated, mut dice: Dice) -> Resul
         .sum();
     let prompt = asked.prompt_tokens();
     let usage = json!({
-        "input_tokens": prompt, "input_tokens_details": { "cached_tokens": 0 }, "output_tokens": output_tokens,
+        "input_tokens": prompt, "input_tokens_details": { "cached_tokens": 0, "cache_write_tokens": 0 }, "output_tokens": output_tokens,
         "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": prompt + output_tokens as u64,
     });
     let status = if cut { "incomplete" } else { "completed" };
@@ -79,7 +79,7 @@ fn frame(id: &str, asked: &Asked, status: &str) -> Value {
         "instructions": null, "max_output_tokens": asked.tokens_max, "model": asked.model, "output": [], "parallel_tool_calls": asked.parallel,
         "previous_response_id": null, "reasoning": { "effort": null, "summary": null }, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": { "format": { "type": "text" } }, "tool_choice": "auto", "tools": [], "top_p": 1.0,
-        "truncation": "disabled", "usage": null, "metadata": {},
+        "truncation": "disabled", "metadata": {},
     })
 }
 

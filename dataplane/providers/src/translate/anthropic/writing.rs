@@ -168,12 +168,12 @@ fn write_turn(role: Role, parts: &[&Part<'_>], last: bool, out: &mut Vec<u8>) {
     });
     for (place, part) in parts.iter().enumerate() {
         comma(place, out);
-        match part {
-            // The beginning of an answer that the model is to go on with may not end in white space.
-            Part::Text { text, cache } if last && role == Role::Assistant && place + 1 == parts.len() => {
-                write_text_block(text.trim_end(), *cache, out);
-            }
-            part => write_part(part, out),
+        // The beginning of an answer that the model is to go on with may not end in white space.
+        let open_ended = last && role == Role::Assistant && place + 1 == parts.len();
+        if let (Part::Text { text, cache }, true) = (part, open_ended) {
+            write_text_block(text.trim_end(), *cache, out);
+        } else {
+            write_part(part, out);
         }
     }
     out.extend_from_slice(b"]}");
