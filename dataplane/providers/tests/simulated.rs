@@ -269,8 +269,11 @@ fn translated_answers_are_what_the_dialect_of_the_client_publishes() {
     }
 }
 
-/// Recorded answers of 2xx of a provider: the name, the whole one or the stream.
-fn recordings(provider: &str, path: &str) -> Vec<(String, Option<Vec<u8>>, Option<Vec<u8>>)> {
+/// The name of a recording, and its whole answer or its stream.
+type Recording = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Recorded answers of 2xx of a provider.
+fn recordings(provider: &str, path: &str) -> Vec<Recording> {
     let folder = fixtures().join(provider);
     let Ok(cases) = std::fs::read_dir(&folder) else {
         println!("SKIPPED: no recordings at {}; set PORTOLAN_FIXTURES", folder.display());
@@ -323,9 +326,10 @@ fn recorded_answers_are_translated_into_what_the_other_dialect_publishes() {
         (Surface::Messages, Surface::ChatCompletions, "deepseek", "/chat/completions"),
     ] {
         let anthropic = anthropic();
-        let (schemas, whole_name, event_name) = match client {
-            Surface::ChatCompletions => (&openai, "CreateChatCompletionResponse", "CreateChatCompletionStreamResponse"),
-            _ => (&anthropic, "Message", "Event"),
+        let (schemas, whole_name, event_name) = if client == Surface::ChatCompletions {
+            (&openai, "CreateChatCompletionResponse", "CreateChatCompletionStreamResponse")
+        } else {
+            (&anthropic, "Message", "Event")
         };
         for (name, whole, stream) in recordings(provider, path) {
             if let Some(whole) = whole {
