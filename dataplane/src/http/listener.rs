@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -154,11 +154,28 @@ where
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
-    let connection = builder.serve_connection(TokioIo::new(stream), service_fn(move |request| handle(door.clone(), request)));
+    let http2 = Arc::new(AtomicBool::new(false));
+    let seen = http2.clone();
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        seen.fetch_or(request.version() == http::Version::HTTP_2, Relaxed);
+        handle(door.clone(), request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = leaving.wait_for(|leaving| *leaving >= Leaving::Closing) => connection.as_mut().graceful_shutdown(),
+    // HTTP/2 is asked to go elsewhere (GOAWAY) as soon as leaving is announced: its open streams go on, new ones come on
+    // new connections. HTTP/1.1 is told by a header on its next answer, and closed when idle only once accepting ends.
+    let mut patience = Leaving::Announced;
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = leaving.wait_for(|leaving| *leaving >= patience) => {
+                if http2.load(Relaxed) || patience >= Leaving::Closing {
+                    connection.as_mut().graceful_shutdown();
+                    break;
+                }
+                patience = Leaving::Closing;
+            }
+        }
     }
     drop(connection.await);
 }

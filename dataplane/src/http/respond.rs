@@ -84,14 +84,15 @@ async fn answer(
             let say = Box::new(move |fault: &_| refusal::tell_in_stream(fault, surface, call.as_str()));
             serve::serve(rooms, &mut entry, surface, &head.headers, unread, say).await.map(relayed)
         }
-        Ok(Asked::Models) => listed(rooms, head, &live, None),
-        Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model)),
+        Ok(Asked::Models) => listed(rooms, head, &live, None, &mut entry),
+        Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model), &mut entry),
         Err(refusal) => Err(refusal),
     };
     match answered {
         Ok(reply) => {
             if let Some(entry) = entry {
-                entry.end_at_door(reply.status().as_u16(), crate::exchange::Ending::Answered, 0);
+                let bytes = http_body::Body::size_hint(reply.body()).exact().unwrap_or(0);
+                entry.end_at_door(reply.status().as_u16(), crate::exchange::Ending::Answered, bytes);
             }
             reply
         }
@@ -119,8 +120,17 @@ fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
     response
 }
 
-fn listed(rooms: &Rooms, head: &Parts, live: &Live, model: Option<&str>) -> Result<Response<ReplyBody>, Refusal> {
+fn listed(
+    rooms: &Rooms,
+    head: &Parts,
+    live: &Live,
+    model: Option<&str>,
+    entry: &mut Option<Entry>,
+) -> Result<Response<ReplyBody>, Refusal> {
     let grant = auth::identify(live, &head.headers, rooms.clock.unix_ms())?;
+    if let Some(entry) = entry {
+        entry.known(&grant);
+    }
     let dialect = models::dialect(&head.headers);
     let body = match model {
         None => models::list(live, &grant, dialect),

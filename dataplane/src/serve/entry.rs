@@ -69,7 +69,8 @@ impl Entry {
         &self.live
     }
 
-    pub(super) fn known(&mut self, grant: &Grant) {
+    /// Whose call it is.
+    pub fn known(&mut self, grant: &Grant) {
         self.note(|outcome| outcome.key = Some(grant.key.clone()));
     }
 

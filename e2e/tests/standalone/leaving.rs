@@ -77,3 +77,35 @@ async fn an_idle_gateway_leaves_at_once_after_its_delay() {
     gateway.terminate();
     assert_eq!(until("the process ends although a connection idles", async || gateway.ended()).await, 0);
 }
+
+#[tokio::test]
+async fn http_2_is_asked_to_go_elsewhere_when_leaving_is_announced_and_its_open_streams_go_on() {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let (open, gate) = watch::channel(false);
+    let up = Upstream::start(move |_| {
+        vec![stream_head(), chunk(&chat_event("m", "first")), Step::Await(gate.clone()), chunk(&chat_end("m")), last_chunk()]
+    })
+    .await;
+    let (mut gateway, key, _folder) = house("delaySeconds: 300, timeoutSeconds: 60", &up).await;
+    let stream = tokio::net::TcpStream::connect(gateway.listen).await.expect("a connection");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+    let driving = tokio::spawn(connection);
+    let request = http::Request::post("http://g/v1/chat/completions").header("x-api-key", &key);
+    let asked = sender.send_request(request.body(Full::new(Bytes::from(chat("m", true)))).expect("a request")).await.expect("an answer");
+    let mut body = asked.into_body();
+    body.frame().await.expect("an event").expect("an event");
+    gateway.terminate();
+    until("the connection takes no new calls", async || {
+        let another = http::Request::get("http://g/v1/models").body(Full::new(Bytes::new())).expect("a request");
+        sender.send_request(another).await.is_err().then_some(())
+    })
+    .await;
+    assert_eq!(gateway.ended(), None, "the delay has only begun");
+    open.send(true).expect("the script waits");
+    let rest = body.collect().await.expect("the stream goes on to its end").to_bytes();
+    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+    driving.await.expect("a task").expect("the connection ends well");
+}
