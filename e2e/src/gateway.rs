@@ -1,10 +1,11 @@
 //! A gateway process on free ports, with its receipts and what it tells of itself.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -146,31 +147,21 @@ fn spawn(directory: &TempDir, manifests: &Path, flags: &[&str], env: &[(&str, &s
 /// When it cannot be built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let own = std::env::current_exe().expect("a running test");
-        let folder = own.ancestors().find(|path| path.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists()));
-        let folder = folder.expect("tests run from cargo's target folder").to_owned();
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let own = std::env::current_exe().expect("a running test");
+    let folder = own.ancestors().find(|path| path.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists()));
+    let folder = folder.expect("tests run from cargo's target folder");
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
         let profile = match folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => "dev",
             Some(other) => other,
         };
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-            "build",
-            "--quiet",
-            "--bins",
-            "-p",
-            "dataplane",
-            "-p",
-            "operator",
-            "--profile",
-            profile,
-        ]);
+        cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).args(["build", "--quiet", "--bin", name, "--profile", profile]);
         let target = folder.parent().expect("the target folder");
-        let built = cargo.arg("--target-dir").arg(target).status().expect("cargo");
-        assert!(built.success(), "the binaries cannot be built");
-        folder
-    });
+        assert!(cargo.arg("--target-dir").arg(target).status().expect("cargo").success(), "{name} cannot be built");
+        built.insert(name.to_owned());
+    }
     folder.join(name)
 }
