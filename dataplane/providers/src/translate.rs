@@ -20,7 +20,7 @@ use crate::sse::Event;
 use anthropic::stream::ToAnthropic;
 use chat::{Answer, News, Piece};
 use names::Names;
-use openai::stream::ToOpenAi;
+use openai::chunks::ToOpenAi;
 
 /// A translated call: what is sent, and what is needed to read its answer.
 #[derive(Debug)]

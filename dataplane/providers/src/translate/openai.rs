@@ -1,6 +1,7 @@
 //! OpenAI's chat completions: what requests and answers have in common; each of the two, and streams, has a file.
 
 mod answer;
+pub(super) mod chunks;
 mod reading;
 pub(super) mod stream;
 mod writing;
@@ -92,11 +93,13 @@ pub(super) fn said(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotSa
         match (&*part.kind, part.text, part.thinking) {
             ("text", Some(text), _) => parts.push(Part::Text { text, cache: None }),
             ("thinking", _, Some(thinking)) => {
-                for inner in said(Some(thinking))? {
-                    if let Part::Text { text, .. } = inner {
-                        parts.push(Part::Thinking { text, signature: None });
-                    }
-                }
+                // No deeper: the nesting of strangers has no bound.
+                let texts = if thinking.get().starts_with('[') {
+                    get::<Vec<Said<'_>>>(thinking.get().as_bytes(), "content")?.into_iter().filter_map(|part| part.text).collect()
+                } else {
+                    vec![text(thinking, "content")?]
+                };
+                parts.extend(texts.into_iter().map(|text| Part::Thinking { text, signature: None }));
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use snapshot::Surface::{self, ChatCompletions, Messages};
 use snapshot::{FailureClass, Simulated};
 
-use crate::play::{DONE, asked, block, blocks, call, chunk, conversation, fine, start, stop, told, tool_use};
+use crate::play::{DONE, asked, block, blocks, call, chat, chunk, conversation, fine, passage, start, stop, told, tool_use};
 
 // 1, 2
 #[test]
@@ -210,4 +210,24 @@ fn a_refusal_is_a_reason_to_stop_in_both_dialects() {
         (&choice["finish_reason"], &choice["message"]["refusal"], &choice["message"]["content"]),
         (&json!("content_filter"), &json!("No."), &Value::Null)
     );
+}
+
+#[test]
+fn nesting_without_end_in_an_answer_takes_no_stack() {
+    let deep = |part: &str, end: &str| format!("{}{}", part.repeat(100_000), end.repeat(100_000));
+    for (part, end) in [("[{\"type\":\"thinking\",\"thinking\":", "\"x\"}]"), ("[", "]"), ("{\"x\":", "1}")] {
+        let content = deep(part, end);
+        let whole = format!(
+            "{{\"id\":\"c\",\"error\":null,\"choices\":[{{\"message\":{{\"content\":{content}}},\"finish_reason\":\"stop\"}}],\"content\":{content}}}"
+        );
+        let event = format!("data: {{\"id\":\"c\",\"type\":\"x\",\"choices\":[{{\"delta\":{{\"content\":{content}}}}}]}}\n\n");
+        for client in [ChatCompletions, Messages] {
+            for upstream in [ChatCompletions, Messages] {
+                let passage = passage(client, upstream, &chat(json!({ "stream": true }))).expect("a passage");
+                drop(passage.read_whole(whole.clone().into()));
+                drop(passage.stream_reader().push(event.clone().into()));
+                drop(Fault::of_answer(upstream, 500, whole.as_bytes()));
+            }
+        }
+    }
 }

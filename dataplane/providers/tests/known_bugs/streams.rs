@@ -1,10 +1,14 @@
 //! Streams.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use providers::fault::Fault;
+use providers::head::Head;
+use providers::passage::Passage;
 use serde_json::{Value, json};
 use snapshot::FailureClass;
-use snapshot::Surface::{ChatCompletions, Messages};
+use snapshot::Surface::{self, ChatCompletions, Messages};
 
 use crate::play::{DONE, asked, block, blocks, call, chat, chunk, conversation, fine, reader, sse, start, stop, stream, tool_use};
 
@@ -210,5 +214,30 @@ fn usage_is_always_asked_for_and_told_to_those_alone_who_asked() {
         assert_eq!(text.contains("\"choices\":[]"), asked);
         assert!(text.ends_with(DONE));
         assert_eq!(reader.facts().usage.map(|usage| usage.prompt), Some(3), "counted all the same");
+    }
+}
+
+// 35
+#[test]
+fn a_response_that_is_incomplete_or_failed_is_an_end_and_its_usage_counts() {
+    let body = Bytes::from_static(br#"{"model":"m","stream":true,"input":"x"}"#);
+    let head = Head::read(Surface::Responses, &body).expect("a request");
+    let usage = json!({ "input_tokens": 30, "input_tokens_details": { "cached_tokens": 20 }, "output_tokens": 9, "output_tokens_details": { "reasoning_tokens": 4 } });
+    for status in ["completed", "incomplete", "failed"] {
+        let passage = Passage::choose(Surface::Responses, &BTreeSet::from([Surface::Responses]), &head, &body, "m").expect("a passage");
+        let mut reader = passage.stream_reader();
+        let text = sse(&[
+            json!({ "type": "response.created", "response": { "id": "r", "model": "g", "status": "in_progress", "usage": null } }),
+            json!({ "type": "response.output_text.delta", "delta": "x" }),
+            json!({ "type": format!("response.{status}"), "response": { "id": "r", "model": "g", "status": status, "usage": usage } }),
+        ]);
+        let pushed = reader.push(Bytes::from(text.clone()));
+        assert_eq!(
+            (pushed.fault, pushed.bytes, reader.finish().fault, reader.is_done()),
+            (None, Bytes::from(text), None, true),
+            "{status}"
+        );
+        let usage = reader.facts().usage.map(|usage| (usage.prompt, usage.cached, usage.completion, usage.reasoning));
+        assert_eq!(usage, Some((30, 20, 9, 4)), "{status}");
     }
 }
