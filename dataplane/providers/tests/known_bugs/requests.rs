@@ -17,10 +17,10 @@ fn blank_texts_and_blank_turns_are_not_sent_to_a_target_that_refuses_them() {
         ChatCompletions,
         &conversation(json!([
             { "role": "system", "content": " \n" },
-            { "role": "user", "content": [{ "type": "text", "text": "" }, { "type": "text", "text": "x" }] },
+            { "role": "user", "content": [{ "type": "text", "text": "" }, { "type": "text", "text": " \n" }, { "type": "text", "text": "x" }] },
             { "role": "assistant", "content": "", "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "f", "arguments": "{}" } }] },
             { "role": "tool", "tool_call_id": "a", "content": " " },
-            { "role": "assistant", "content": "" },
+            { "role": "assistant", "content": " " },
             { "role": "user", "content": "y" },
             { "role": "assistant", "content": "So  \n" },
         ])),

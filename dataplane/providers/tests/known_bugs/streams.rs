@@ -68,6 +68,19 @@ fn a_server_that_repeats_id_and_name_with_every_piece_means_one_call() {
     assert_eq!((&told[1]["name"], &told[1]["input"]), (&json!("g"), &json!({ "x": 1 })));
 }
 
+// 9
+#[test]
+fn a_server_that_makes_up_an_id_for_every_piece_means_one_call() {
+    let events = [
+        call(Some(0), "a", "f", ""),
+        call(Some(0), "b", "", "{\"x\""),
+        call(Some(0), "c", "", ":1}"),
+        chunk(json!({}), json!("tool_calls")),
+    ];
+    let told = blocks(&fine(Messages, &events, DONE).0);
+    assert_eq!(told, [json!({ "type": "tool_use", "id": "a", "name": "f", "input": { "x": 1 } })]);
+}
+
 // 10
 #[test]
 fn arguments_that_come_interleaved_with_others_and_with_words_stay_with_their_call() {

@@ -109,8 +109,12 @@ impl Call {
     /// Whether a delta of the same index begins another call. Some servers number all calls 0 and tell them apart by id;
     /// some have no ids either, and a name after arguments is all there is.
     fn is_followed_by(&self, id: &str, name: &str) -> bool {
+        if name.is_empty() {
+            // Some servers make up an id for every piece; what has no name begins nothing.
+            return false;
+        }
         if id.is_empty() {
-            return self.argued && !name.is_empty() && !self.name.is_empty();
+            return self.argued && !self.name.is_empty();
         }
         id != self.id && (self.argued || !self.id.is_empty())
     }
