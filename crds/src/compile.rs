@@ -7,13 +7,13 @@ mod gateway;
 mod key;
 mod policy;
 mod provider;
+mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use snapshot::{Credentials, GatewayId, Secret, Snapshot};
 
 use crate::api::llm_gateway::LLMGateway;
-use crate::api::routing_policy::RoutingPolicy;
 use crate::report::{Kind, ObjectId, Problem, Report, Verdict};
 use crate::world::{Name, Parsed, World};
 
@@ -41,7 +41,7 @@ pub struct Compiled {
 struct Accepted {
     gateways: BTreeMap<Name, LLMGateway>,
     providers: BTreeMap<Name, provider::Built>,
-    policies: BTreeMap<Name, RoutingPolicy>,
+    policies: BTreeMap<Name, policy::Built>,
 }
 
 /// The work in progress.
@@ -112,13 +112,18 @@ impl Compiler<'_> {
         }
     }
 
+    fn no_secret(&self, namespace: &str, secret: &str) -> Problem {
+        if self.world.denied.contains(namespace) {
+            Problem::SecretAccessDenied { namespace: namespace.to_owned() }
+        } else {
+            Problem::SecretNotFound { secret: secret.to_owned() }
+        }
+    }
+
     /// The value of a Secret's entry. Empty, or a `${NAME}` that nobody expanded, is no value.
     fn secret(&self, namespace: &str, secret: &str, key: &str) -> Result<Secret<String>, Problem> {
-        let entries = self
-            .world
-            .secrets
-            .get(&(namespace.to_owned(), secret.to_owned()))
-            .ok_or_else(|| Problem::SecretNotFound { secret: secret.to_owned() })?;
+        let entries =
+            self.world.secrets.get(&(namespace.to_owned(), secret.to_owned())).ok_or_else(|| self.no_secret(namespace, secret))?;
         let missing = || Problem::SecretKeyMissing { secret: secret.to_owned(), key: key.to_owned() };
         let value = entries.get(key).ok_or_else(missing)?;
         let text = std::str::from_utf8(value.expose()).map_err(|_| missing())?.trim();

@@ -112,6 +112,16 @@ pub enum Problem {
         /// The key.
         key: String,
     },
+    /// The Secret that a generated key would be put into is somebody else's.
+    SecretForeign {
+        /// Its name.
+        secret: String,
+    },
+    /// Secrets of the namespace may not be read.
+    SecretAccessDenied {
+        /// The namespace.
+        namespace: String,
+    },
     /// A ConfigMap or its key is not there.
     ConfigMapKeyMissing {
         /// Its name.
@@ -195,6 +205,8 @@ impl Problem {
             Self::UnsupportedFeature(_) => "UnsupportedFeature",
             Self::SecretNotFound { .. } => "SecretNotFound",
             Self::SecretKeyMissing { .. } => "SecretKeyMissing",
+            Self::SecretForeign { .. } => "SecretForeign",
+            Self::SecretAccessDenied { .. } => "SecretAccessDenied",
             Self::ConfigMapKeyMissing { .. } => "ConfigMapKeyMissing",
             Self::ProviderNotFound { .. } => "ProviderNotFound",
             Self::PolicyNotFound { .. } => "PolicyNotFound",
@@ -203,6 +215,35 @@ impl Problem {
             Self::AmbiguousGateway { .. } => "AmbiguousGateway",
             Self::GatewayNotPermitted { .. } | Self::TeamNotPermitted { .. } => "NotPermitted",
             Self::ModelAmbiguous { .. } => "ModelAmbiguous",
+        }
+    }
+
+    /// Whether it is about what the object refers to, not about the object itself.
+    #[must_use]
+    pub fn is_of_references(&self) -> bool {
+        match self {
+            Self::SecretNotFound { .. }
+            | Self::SecretKeyMissing { .. }
+            | Self::SecretAccessDenied { .. }
+            | Self::ConfigMapKeyMissing { .. }
+            | Self::ProviderNotFound { .. }
+            | Self::PolicyNotFound { .. }
+            | Self::ProviderNotShared { .. }
+            | Self::PolicyNotPermitted { .. } => true,
+            Self::Invalid(_)
+            | Self::Unreadable(_)
+            | Self::NotYaml { .. }
+            | Self::Twice { .. }
+            | Self::UnsupportedFeature(_)
+            | Self::SecretForeign { .. }
+            | Self::NoGateway { .. }
+            | Self::GatewayNotPermitted { .. }
+            | Self::AmbiguousGateway { .. }
+            | Self::TeamNotPermitted { .. }
+            | Self::DuplicateKey { .. }
+            | Self::KeyTextUnusable(_)
+            | Self::Malformed { .. }
+            | Self::ModelAmbiguous { .. } => false,
         }
     }
 
@@ -220,6 +261,14 @@ impl Problem {
             Self::SecretNotFound { secret } => format!("Secret {secret} is not in this namespace; create it"),
             Self::SecretKeyMissing { secret, key } => {
                 format!("Secret {secret} has no value for key {key} (empty, or a ${{NAME}} that was not allowed with --env); set it")
+            }
+            Self::SecretForeign { secret } => {
+                format!(
+                    "Secret {secret} was not made for this VirtualKey and is left alone; name another in spec.source.generated.secretName"
+                )
+            }
+            Self::SecretAccessDenied { namespace } => {
+                format!("the operator may not read Secrets of namespace {namespace}; bind its role there (chart value tenantNamespaces)")
             }
             Self::ConfigMapKeyMissing { config_map, key } => {
                 format!("ConfigMap {config_map} with key {key} is not in this namespace; create it")

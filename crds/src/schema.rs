@@ -197,6 +197,9 @@ impl Definition {
                 path.truncate(length);
             }
         }
+        if schema["maxProperties"].as_u64().is_some_and(|max| fields.len() as u64 > max) {
+            complaints.push(Complaint { path: path.clone(), message: format!("must have at most {} properties", schema["maxProperties"]) });
+        }
         for (name, value) in fields {
             enter(path, name);
             match (schema["properties"].get(name), schema.get("additionalProperties")) {

@@ -1,6 +1,6 @@
 //! Every object that the compiler may see, read from texts and ordered by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,9 +38,18 @@ pub struct World {
     pub budgets: BTreeMap<Name, Budget>,
     /// Secrets, by key.
     pub secrets: BTreeMap<Name, BTreeMap<String, Secret<Vec<u8>>>>,
+    /// The UID of the VirtualKey that a Secret was made for; from its annotation [`MADE_FOR`].
+    pub secret_owners: BTreeMap<Name, String>,
+    /// Namespaces whose Secrets may not be read.
+    pub denied: BTreeSet<String>,
     /// ConfigMaps, by key.
     pub config_maps: BTreeMap<Name, BTreeMap<String, String>>,
+    /// Whether this is a cluster's world, in which nothing is implied, not even a gateway.
+    pub cluster: bool,
 }
+
+/// The annotation of a generated Secret that tells the UID of its VirtualKey.
+pub const MADE_FOR: &str = "portolan.dev/virtual-key-uid";
 
 /// A document that is not in the world, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +75,8 @@ impl World {
     /// Reads documents: our kinds, Secrets, ConfigMaps and Lists of them, in YAML or JSON, any number in a text; other
     /// kinds are passed over. Each is treated as the API server would; a bad one never hurts another.
     pub fn parse<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Parsed {
-        let mut reader = Reader { schemas: Schemas::compile(), parsed: Parsed::default(), places: BTreeMap::new() };
+        let parser = Parser::default();
+        let mut reader = Reader { parser: &parser, parsed: Parsed::default(), places: BTreeMap::new() };
         for (file, text) in texts {
             for (number, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
                 let place = format!("{file}, document {}", number + 1);
@@ -96,14 +106,51 @@ impl World {
     }
 }
 
-struct Reader {
-    schemas: Schemas,
+/// Reads objects one at a time, as a cluster gives them. Costly to make, cheap to use.
+pub struct Parser(Schemas);
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self(Schemas::compile())
+    }
+}
+
+impl Parser {
+    /// Takes one object in, in the place of an older form of it. What is not well-formed becomes [`Rejected`].
+    pub fn put(&self, parsed: &mut Parsed, object: Value) {
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = (text("/metadata/namespace"), text("/metadata/name"));
+        parsed.remove(Kind::of(&text("/kind")), &name);
+        let mut reader = Reader { parser: self, parsed: std::mem::take(parsed), places: BTreeMap::new() };
+        reader.document("the cluster", object, 0);
+        *parsed = reader.parsed;
+    }
+}
+
+impl Parsed {
+    /// Takes an object of one of our kinds out.
+    pub fn remove(&mut self, kind: Kind, name: &Name) {
+        match kind {
+            Kind::LLMGateway => drop(self.world.gateways.remove(name)),
+            Kind::LLMProvider => drop(self.world.providers.remove(name)),
+            Kind::VirtualKey => drop(self.world.keys.remove(name)),
+            Kind::RoutingPolicy => drop(self.world.routing_policies.remove(name)),
+            Kind::CachePolicy => drop(self.world.cache_policies.remove(name)),
+            Kind::Budget => drop(self.world.budgets.remove(name)),
+            Kind::Document => {}
+        }
+        self.rejected.retain(|rejected| rejected.id.kind != kind || rejected.id.namespace != name.0 || rejected.id.name != name.1);
+    }
+}
+
+struct Reader<'a> {
+    parser: &'a Parser,
     parsed: Parsed,
     /// Where each object stands; an object must stand in one place.
     places: BTreeMap<(String, String, String), Vec<String>>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn reject(&mut self, kind: Kind, namespace: &str, name: &str, generation: Option<i64>, problem: Problem) {
         let id = ObjectId { kind, namespace: namespace.to_owned(), name: name.to_owned() };
         self.parsed.rejected.push(Rejected { id, generation, problem });
@@ -119,7 +166,7 @@ impl Reader {
             let items = document.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             return items.into_iter().for_each(|item| self.document(place, item, depth + 1));
         }
-        let ours = self.schemas.knows(&kind) && version == format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
+        let ours = self.parser.0.knows(&kind) && version == format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
         let group = version.split('/').next() == Some(crate::api::GROUP);
         let plain = version == "v1" && (kind == "Secret" || kind == "ConfigMap");
         if group && !ours {
@@ -141,7 +188,7 @@ impl Reader {
         let fields = document.as_object().into_iter().flat_map(|object| object.keys());
         complaints.extend(fields.filter(|field| !known.contains(&field.as_str())).map(|field| complaint(field, "unknown field")));
         let spec = match document.get("spec") {
-            Some(spec) => self.schemas.check(&kind, spec, None).map_err(|found| complaints.extend(found)).ok(),
+            Some(spec) => self.parser.0.check(&kind, spec, None).map_err(|found| complaints.extend(found)).ok(),
             None => {
                 complaints.push(complaint("spec", "required value"));
                 None
@@ -192,6 +239,9 @@ impl Reader {
                 values.insert(key, Secret::new(bytes));
             }
         }
+        if let Some(uid) = document.pointer("/metadata/annotations").and_then(|all| all.get(MADE_FOR)).and_then(Value::as_str) {
+            self.parsed.world.secret_owners.insert((namespace.clone(), name.clone()), uid.to_owned());
+        }
         values.extend(entries("stringData").map(|(key, value)| (key, Secret::new(value.into_bytes()))));
         self.parsed.world.secrets.insert((namespace, name), values);
     }
@@ -211,7 +261,10 @@ impl Reader {
             Kind::RoutingPolicy => drop(world.routing_policies.remove(&key)),
             Kind::CachePolicy => drop(world.cache_policies.remove(&key)),
             Kind::Budget => drop(world.budgets.remove(&key)),
-            Kind::Document if kind == "Secret" => drop(world.secrets.remove(&key)),
+            Kind::Document if kind == "Secret" => {
+                world.secret_owners.remove(&key);
+                world.secrets.remove(&key);
+            }
             Kind::Document => drop(world.config_maps.remove(&key)),
         }
         let shown = if Kind::of(kind) == Kind::Document { format!("{kind} {name}") } else { name };

@@ -3,6 +3,8 @@
 //! `tests/compile/<case>/in.yaml` (after `previous.yaml`, where there is one) gives `reports.yaml` and `snapshot.yaml`.
 //! `UPDATE_GOLDEN=1` writes them anew; read the difference before it is committed.
 
+#![expect(clippy::expect_used, reason = "helpers of tests panic as tests do")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,6 +133,7 @@ fn collect(value: &Value, rules: &mut Vec<String>) {
     }
 }
 
+/// All but those that only a cluster's world can have; `tests/cluster.rs` has these.
 const VARIANTS: [&str; 20] = [
     "Invalid",
     "Unreadable",
@@ -164,6 +167,8 @@ fn variant(problem: &Problem) -> &'static str {
         Problem::UnsupportedFeature(_) => "UnsupportedFeature",
         Problem::SecretNotFound { .. } => "SecretNotFound",
         Problem::SecretKeyMissing { .. } => "SecretKeyMissing",
+        Problem::SecretForeign { .. } => "SecretForeign",
+        Problem::SecretAccessDenied { .. } => "SecretAccessDenied",
         Problem::ConfigMapKeyMissing { .. } => "ConfigMapKeyMissing",
         Problem::ProviderNotFound { .. } => "ProviderNotFound",
         Problem::ProviderNotShared { .. } => "ProviderNotShared",

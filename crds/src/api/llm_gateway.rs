@@ -1,10 +1,14 @@
 //! LLMGateway: one data plane, who may attach to it, and what it allows.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column is an attribute of its own")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shared::{Namespaces, Status};
+use super::shared::{DataPlaneStatus, Namespaces};
+use super::workload::{Autoscaling, NetworkAccess, PodTemplate, Service};
 
 /// One data plane: who may attach keys to it and what it allows.
 #[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
@@ -16,11 +20,15 @@ use super::shared::{Namespaces, Status};
     shortname = "lgw",
     category = "portolan",
     namespaced,
-    status = "Status",
+    status = "GatewayStatus",
+    scale = r#"{"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}"#,
     derive = "PartialEq"
 )]
 #[kube(
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Programmed", type_ = "string", json_path = ".status.programmed"),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -44,6 +52,96 @@ pub struct LLMGatewaySpec {
     /// How a replica leaves.
     #[serde(default)]
     pub drain: Drain,
+    /// Replicas, unless `autoscaling` decides.
+    #[serde(default = "replicas")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: i32,
+    /// Lets the load decide how many replicas there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// The version of the data plane, as a tag of its image; by default the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub version: Option<String>,
+    /// How clients reach the pods.
+    #[serde(default)]
+    pub service: Service,
+    /// Who may connect to the pods, beside the namespaces that the gateway admits.
+    #[serde(default)]
+    pub network_access: NetworkAccess,
+    /// What the cluster asks of the pods.
+    #[serde(default)]
+    pub pod_template: PodTemplate,
+}
+
+fn replicas() -> i32 {
+    2
+}
+
+impl LLMGatewaySpec {
+    /// A gateway of which nothing is said but whom it admits.
+    #[must_use]
+    pub fn admitting(allowed_namespaces: Namespaces) -> Self {
+        Self {
+            allowed_namespaces,
+            teams: Vec::new(),
+            egress: Egress::default(),
+            limits: Limits::default(),
+            cors: Cors::default(),
+            drain: Drain::default(),
+            replicas: replicas(),
+            autoscaling: None,
+            version: None,
+            service: Service::default(),
+            network_access: NetworkAccess::default(),
+            pod_template: PodTemplate::default(),
+        }
+    }
+}
+
+/// The state of a gateway: that of the object, and that of its replicas.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// The generation that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub observed_generation: Option<i64>,
+    /// Accepted, ResolvedRefs, Programmed, Ready.
+    #[serde(default)]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// First revision with this generation that every replica served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_plane: Option<DataPlaneStatus>,
+    /// The generation that is served while this one is not accepted: its last accepted form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub serving_generation: Option<i64>,
+    /// Replicas that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub replicas: Option<i32>,
+    /// The pods' labels, as a selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub selector: Option<String>,
+    /// The revision that is published: `<sequence>-<8 hex digits>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
+    /// Ready replicas that serve it, of all ready ones: `3/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub programmed: Option<String>,
+    /// Ready replicas that do not serve it yet; ten at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), inner(length(max = 253)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub lagging: Option<Vec<String>>,
+    /// Why nothing new is published, or what is held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub held_back: Option<String>,
 }
 
 /// A team name and the namespaces that may use it.

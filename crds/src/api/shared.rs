@@ -114,4 +114,8 @@ pub struct Status {
     /// First revision with this generation that every replica served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_plane: Option<DataPlaneStatus>,
+    /// The generation that is served while this one is not accepted: its last accepted form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub serving_generation: Option<i64>,
 }

@@ -10,7 +10,7 @@ use crate::api::shared::{From, Namespaces};
 use crate::report::{Kind, Problem, Verdict};
 
 impl Compiler<'_> {
-    /// Takes the gateways in; a world without any has one that admits every namespace, `default/portolan`.
+    /// Takes the gateways in; a folder without any has one that admits every namespace, `default/portolan`.
     pub(super) fn gateways(&mut self) {
         let world = self.world;
         for (name, gateway) in &world.gateways {
@@ -33,15 +33,8 @@ impl Compiler<'_> {
             }
         }
         // A refused gateway must not be replaced by one that admits everybody.
-        if world.gateways.is_empty() && refused.is_empty() {
-            let spec = LLMGatewaySpec {
-                allowed_namespaces: Namespaces { from: From::All, names: None },
-                teams: Vec::new(),
-                egress: Default::default(),
-                limits: Default::default(),
-                cors: Default::default(),
-                drain: Default::default(),
-            };
+        if !world.cluster && world.gateways.is_empty() && refused.is_empty() {
+            let spec = LLMGatewaySpec::admitting(Namespaces { from: From::All, names: None });
             let mut implied = LLMGateway::new("portolan", spec);
             implied.metadata.namespace = Some("default".to_owned());
             self.now.gateways.insert(("default".to_owned(), "portolan".to_owned()), implied);

@@ -8,7 +8,7 @@ use snapshot::{
     Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, ProviderKind, Reach, SCHEMA, Snapshot, TeamName,
 };
 
-use super::{Compiler, Config, gateway, policy, shown};
+use super::{Compiler, Config, gateway, shown};
 use crate::api::llm_gateway::LLMGateway;
 use crate::api::virtual_key::{OperationName, SourceType, VirtualKey};
 use crate::report::{Kind, Problem, Verdict};
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         let wanted: BTreeSet<&PolicyId> = keys.iter().filter_map(|key| key.policy.as_ref()).collect();
         let policies = wanted.into_iter().filter_map(|id| {
             let name = (id.namespace().to_owned(), id.name().to_owned());
-            Some((id.clone(), policy::lower(&name, self.now.policies.get(&name)?)?))
+            Some((id.clone(), self.now.policies.get(&name)?.policy.clone()))
         });
         let policies = policies.collect();
         let gateway = gateway::lower(gateway)?;
@@ -116,7 +116,7 @@ impl Compiler<'_> {
         let key = Key {
             id,
             owner,
-            hashes: BTreeSet::from([self.hash(name, object)?]),
+            hashes: self.hashes(name, object)?,
             allow,
             expires_at: spec.expires_at.as_ref().map(|time| time.0.as_second()),
             suspended: spec.suspend,
@@ -163,25 +163,46 @@ impl Compiler<'_> {
             .map_err(|error| Verdict::Refused(Problem::Malformed { path: "spec.routingPolicyRef".to_owned(), why: error.to_string() }))
     }
 
-    fn hash(&self, (namespace, _): &Name, object: &VirtualKey) -> Result<KeyHash, Verdict> {
+    fn hashes(&self, (namespace, name): &Name, object: &VirtualKey) -> Result<BTreeSet<KeyHash>, Verdict> {
         let source = &object.spec.source;
         let malformed = |why: &str| Verdict::Refused(Problem::Malformed { path: "spec.source".to_owned(), why: why.to_owned() });
         match (source.kind, &source.sha256, &source.secret_ref) {
-            (SourceType::Hash, Some(hash), _) => KeyHash::try_from(hash.clone()).map_err(malformed),
-            (SourceType::SecretRef, _, Some(secret)) => {
-                let text = self.secret(namespace, &secret.name, &secret.key).map_err(Verdict::Pending)?;
-                let unusable =
-                    |why: &str| Verdict::Refused(Problem::KeyTextUnusable(format!("Secret {}, key {}: {why}", secret.name, secret.key)));
-                match KeyText::parse(text.expose()) {
-                    Ok(_) => {}
-                    Err(KeyTextError::NotOurs) if text.expose().len() >= CUSTOM_KEY_BYTES_MIN => {}
-                    Err(KeyTextError::NotOurs) => return Err(unusable("a key of one's own must have at least 16 characters")),
-                    Err(error @ KeyTextError::BadChecksum) => return Err(unusable(&error.to_string())),
-                }
-                Ok(KeyHash(Sha256::digest(text.expose().as_bytes()).into()))
-            }
+            (SourceType::Hash, Some(hash), _) => Ok(BTreeSet::from([KeyHash::try_from(hash.clone()).map_err(malformed)?])),
+            (SourceType::SecretRef, _, Some(secret)) => Ok(BTreeSet::from([self.text(namespace, &secret.name, &secret.key)?])),
+            (SourceType::Generated, _, _) => self.generated(namespace, name, object),
             (SourceType::Hash, None, _) | (SourceType::SecretRef, _, None) => Err(malformed("it lacks what its type needs")),
         }
+    }
+
+    /// The text that was made for this very object, and the one before it while it is still there.
+    fn generated(&self, namespace: &str, name: &str, object: &VirtualKey) -> Result<BTreeSet<KeyHash>, Verdict> {
+        let place = object.spec.source.generated.clone().unwrap_or_default();
+        let secret = place.secret_of(name);
+        let found = (namespace.to_owned(), secret.clone());
+        let owner = self.world.secret_owners.get(&found).map(String::as_str);
+        let ours = !self.world.cluster || owner == object.metadata.uid.as_deref();
+        if self.world.secrets.contains_key(&found) && !ours {
+            return Err(Verdict::Refused(Problem::SecretForeign { secret }));
+        }
+        let mut hashes = BTreeSet::from([self.text(namespace, &secret, &place.secret_key)?]);
+        let previous = place.previous_key();
+        if self.world.secrets.get(&found).is_some_and(|entries| entries.contains_key(&previous)) {
+            hashes.insert(self.text(namespace, &secret, &previous)?);
+        }
+        Ok(hashes)
+    }
+
+    /// The hash of a key's text in a Secret.
+    fn text(&self, namespace: &str, secret: &str, key: &str) -> Result<KeyHash, Verdict> {
+        let text = self.secret(namespace, secret, key).map_err(Verdict::Pending)?;
+        let unusable = |why: &str| Verdict::Refused(Problem::KeyTextUnusable(format!("Secret {secret}, key {key}: {why}")));
+        match KeyText::parse(text.expose()) {
+            Ok(_) => {}
+            Err(KeyTextError::NotOurs) if text.expose().len() >= CUSTOM_KEY_BYTES_MIN => {}
+            Err(KeyTextError::NotOurs) => return Err(unusable("a key of one's own must have at least 16 characters")),
+            Err(error @ KeyTextError::BadChecksum) => return Err(unusable(&error.to_string())),
+        }
+        Ok(KeyHash(Sha256::digest(text.expose().as_bytes()).into()))
     }
 }
 

@@ -8,36 +8,66 @@ use crate::api::shared::ObjectRef;
 use crate::report::{Kind, Problem, Verdict};
 use crate::world::Name;
 
+/// A policy that can be served.
+#[derive(Debug, Clone)]
+pub(super) struct Built {
+    /// As the machine needs it.
+    pub(super) policy: RoutingPolicy,
+    pub(super) generation: Option<i64>,
+}
+
 impl Compiler<'_> {
     pub(super) fn policies(&mut self) {
         let world = self.world;
         for (name, object) in &world.routing_policies {
-            let verdict = self.targets(name, object);
-            if verdict == Verdict::Accepted {
-                self.now.policies.insert(name.clone(), object.clone());
-            } else {
-                self.refused.insert((Kind::RoutingPolicy, name.clone()));
-            }
+            let verdict = match self.lower(name, object) {
+                Ok(policy) => {
+                    self.now.policies.insert(name.clone(), Built { policy, generation: object.metadata.generation });
+                    Verdict::Accepted
+                }
+                Err(verdict) => {
+                    self.refused.insert((Kind::RoutingPolicy, name.clone()));
+                    verdict
+                }
+            };
             self.report(Kind::RoutingPolicy, name, object.metadata.generation, verdict);
         }
         let refused: Vec<_> = self.refused.iter().filter(|(kind, _)| *kind == Kind::RoutingPolicy).map(|(_, name)| name.clone()).collect();
         for name in refused {
             let last = self.previous.and_then(|previous| previous.policies.get(&name));
             // The last accepted form serves only while its own targets are still permitted.
-            if let Some(last) = last.filter(|last| self.targets(&name, last) == Verdict::Accepted) {
-                self.serves(Kind::RoutingPolicy, &name, last.metadata.generation);
+            if let Some(last) = last.filter(|last| self.permitted(&name.0, &last.policy)) {
+                self.serves(Kind::RoutingPolicy, &name, last.generation);
                 self.now.policies.insert(name, last.clone());
             }
         }
     }
 
-    fn targets(&self, name: &Name, policy: &api::RoutingPolicy) -> Verdict {
-        for target in policy.spec.rules.iter().flat_map(|rule| &rule.targets) {
-            if let Err(verdict) = self.usable(&name.0, &target.provider_ref) {
-                return verdict;
-            }
-        }
-        Verdict::Accepted
+    fn permitted(&self, namespace: &str, policy: &RoutingPolicy) -> bool {
+        policy.rules.iter().flat_map(|rule| &rule.targets).all(|target| {
+            let (owner, name) = (target.provider.namespace().to_owned(), target.provider.name().to_owned());
+            self.usable(namespace, &ObjectRef { name, namespace: Some(owner) }).is_ok()
+        })
+    }
+
+    /// The policy as the machine needs it.
+    fn lower(&self, (namespace, name): &Name, policy: &api::RoutingPolicy) -> Result<RoutingPolicy, Verdict> {
+        let malformed = |path: &str, why: String| Verdict::Refused(Problem::Malformed { path: path.to_owned(), why });
+        let target = |target: &api::Target| {
+            let provider = self.usable(namespace, &target.provider_ref)?;
+            let model = target.model.as_deref().map(ModelName::new).transpose();
+            Ok(Target { provider, model: model.map_err(|error| malformed("spec.rules[].targets[].model", error.to_string()))? })
+        };
+        let rule = |rule: &api::RoutingRule| {
+            Ok(Rule {
+                name: rule.name.clone(),
+                models: rule.models.iter().map(|pattern| Glob::new(pattern)).collect(),
+                targets: rule.targets.iter().map(target).collect::<Result<_, _>>()?,
+                fallback_on: rule.fallback_on.iter().map(class).collect(),
+            })
+        };
+        let id = PolicyId::new(namespace, name).map_err(|error| malformed("metadata", error.to_string()))?;
+        Ok(RoutingPolicy { id, rules: policy.spec.rules.iter().map(rule).collect::<Result<_, _>>()? })
     }
 
     /// The provider that a namespace refers to, if it may.
@@ -52,24 +82,6 @@ impl Compiler<'_> {
             Some(_) | None => Err(Verdict::Refused(Problem::ProviderNotShared { provider, namespace: namespace.to_owned() })),
         }
     }
-}
-
-/// The policy as the machine needs it.
-pub(super) fn lower((namespace, name): &Name, policy: &api::RoutingPolicy) -> Option<RoutingPolicy> {
-    let target = |target: &api::Target| {
-        let owner = target.provider_ref.namespace.as_deref().unwrap_or(namespace);
-        let model = target.model.as_deref().map(ModelName::new).transpose().ok()?;
-        Some(Target { provider: ProviderId::new(owner, &target.provider_ref.name).ok()?, model })
-    };
-    let rule = |rule: &api::RoutingRule| {
-        Some(Rule {
-            name: rule.name.clone(),
-            models: rule.models.iter().map(|pattern| Glob::new(pattern)).collect(),
-            targets: rule.targets.iter().map(target).collect::<Option<_>>()?,
-            fallback_on: rule.fallback_on.iter().map(class).collect(),
-        })
-    };
-    Some(RoutingPolicy { id: PolicyId::new(namespace, name).ok()?, rules: policy.spec.rules.iter().map(rule).collect::<Option<_>>()? })
 }
 
 fn class(name: &FailureName) -> FailureClass {

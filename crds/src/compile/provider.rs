@@ -20,8 +20,8 @@ pub(super) struct Built {
     pub(super) provider: Provider,
     pub(super) credential: Option<Secret<String>>,
     pub(super) shared_with: Namespaces,
-    kind: ProviderType,
-    generation: Option<i64>,
+    pub(super) kind: ProviderType,
+    pub(super) generation: Option<i64>,
 }
 
 impl Compiler<'_> {
@@ -153,11 +153,8 @@ impl Compiler<'_> {
         }
         let Some(wanted) = &endpoint.ca_secret_ref else { return Ok(None) };
         let missing = Problem::SecretKeyMissing { secret: wanted.name.clone(), key: wanted.key.clone() };
-        let entries = self
-            .world
-            .secrets
-            .get(&(namespace.to_owned(), wanted.name.clone()))
-            .ok_or(Problem::SecretNotFound { secret: wanted.name.clone() })?;
+        let entries =
+            self.world.secrets.get(&(namespace.to_owned(), wanted.name.clone())).ok_or_else(|| self.no_secret(namespace, &wanted.name))?;
         let text = entries.get(&wanted.key).and_then(|value| String::from_utf8(value.expose().clone()).ok());
         text.map(Some).ok_or(missing)
     }
