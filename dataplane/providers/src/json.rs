@@ -391,6 +391,14 @@ mod tests {
         }
 
         #[test]
+        fn it_takes_the_numbers_and_strings_that_serde_json_takes(
+            text in r#"-?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|"(\\[a-u"\\/]|[0-9a-f]{2}|\n){0,4}""#
+        ) {
+            let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+            assert_eq!(whole(text.as_bytes()).is_ok(), theirs, "{text}");
+        }
+
+        #[test]
         fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             drop(whole(&bytes));
         }
