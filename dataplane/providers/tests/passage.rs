@@ -87,12 +87,18 @@ fn a_stream_is_asked_for_its_usage_however_the_options_stand() {
         r#","stream_options":{"include_usage":false,"x":1}"#,
         r#","stream_options":{"include_usage":null}"#,
     ] {
-        let body = format!(r#"{{"stream":true{options},"model":"m","messages":[]}}"#);
-        let passage = choose(Surface::ChatCompletions, Surface::ChatCompletions, &body, "m").expect("a passage");
-        let request: Value = serde_json::from_str(&sent(&passage)).unwrap_or_else(|error| panic!("{body}: {error}"));
-        assert_eq!(request["stream_options"]["include_usage"], json!(true), "{body}");
-        let asked_for_more = request["stream_options"].as_object().is_some_and(|options| options.contains_key("x"));
-        assert_eq!(asked_for_more, options.contains('x'), "{body}: what else was asked stays");
+        for (body, model) in [
+            (format!(r#"{{"stream":true{options},"model":"m","messages":[]}}"#), "m"),
+            (format!(r#"{{"stream":true{options},"model":"m","messages":[]}}"#), "another"),
+            (format!(r#"{{"model":"m","messages":[],"stream":true{options}}}"#), "another"),
+        ] {
+            let passage = choose(Surface::ChatCompletions, Surface::ChatCompletions, &body, model).expect("a passage");
+            let request: Value = serde_json::from_str(&sent(&passage)).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(request["model"], model, "{body}");
+            assert_eq!(request["stream_options"]["include_usage"], json!(true), "{body}");
+            let asked_for_more = request["stream_options"].as_object().is_some_and(|options| options.contains_key("x"));
+            assert_eq!(asked_for_more, options.contains('x'), "{body}: what else was asked stays");
+        }
     }
     let asked = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
     assert_eq!(sent(&choose(Surface::ChatCompletions, Surface::ChatCompletions, asked, "m").expect("a passage")), asked);
