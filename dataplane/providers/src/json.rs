@@ -392,7 +392,7 @@ mod tests {
 
         #[test]
         fn it_takes_the_numbers_and_strings_that_serde_json_takes(
-            text in r#"-?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|"(\\[a-u"\\/]|[0-9a-f]{2}|\n){0,4}""#
+            text in r#"-?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?|"(\\[bfnrtux"\\/]|\\u[0-9a-fx]{4}|[0-9a-f]{2}|\n){0,3}""#
         ) {
             let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
             assert_eq!(whole(text.as_bytes()).is_ok(), theirs, "{text}");
