@@ -147,21 +147,37 @@ fn spawn(directory: &TempDir, manifests: &Path, flags: &[&str], env: &[(&str, &s
 /// When it cannot be built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let own = std::env::current_exe().expect("a running test");
-    let folder = own.ancestors().find(|path| path.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists()));
-    let folder = folder.expect("tests run from cargo's target folder");
+    let folder = profile_folder();
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(other) => other,
+    };
+    binary_of(profile, name)
+}
+
+/// The same in a profile of its own.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn binary_of(profile: &str, name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let folder = profile_folder();
+    let target = folder.parent().expect("the target folder");
+    let path = target.join(if profile == "dev" { "debug" } else { profile }).join(name);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !built.contains(name) {
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(other) => other,
-        };
+    if !built.contains(&path) {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).args(["build", "--quiet", "--bin", name, "--profile", profile]);
-        let target = folder.parent().expect("the target folder");
         assert!(cargo.arg("--target-dir").arg(target).status().expect("cargo").success(), "{name} cannot be built");
-        built.insert(name.to_owned());
+        built.insert(path.clone());
     }
-    folder.join(name)
+    path
+}
+
+/// The folder of the running test's profile, in cargo's target folder.
+fn profile_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("a running test");
+    let folder = own.ancestors().find(|path| path.parent().is_some_and(|parent| parent.join("CACHEDIR.TAG").exists()));
+    folder.expect("tests run from cargo's target folder").to_owned()
 }

@@ -1,11 +1,13 @@
 //! Helpers of the tests of the whole: a started gateway, a folder of manifests, a scripted upstream, a client that sends
-//! what SDKs never would. Each server is real, listens on a free loopback port and ends with the test, also when it fails.
+//! what SDKs never would, a Kubernetes and images for it. Each server is real, listens on a free loopback port and ends with the test, also when it fails.
 #![expect(clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "helpers of tests: what fails here fails the test")]
 
 pub mod client;
+pub mod cluster;
 pub mod fixtures;
 pub mod folder;
 pub mod gateway;
+pub mod image;
 pub mod metrics;
 pub mod upstream;
 

@@ -18,7 +18,7 @@ func nodeAddress(number int) string { return fmt.Sprintf("198.18.0.%d", 10+numbe
 func nodePods(number int) string    { return fmt.Sprintf("198.18.%d.0/24", 63+number) }
 
 // hostNetwork joins this host to the bridge in the network of a process: tests reach nodes, pods and, by a
-// proxy beside the control plane, Services. The interface goes with that network.
+// proxy beside the control plane, Services.
 func (s *spec) hostNetwork(pid int) []string {
 	commands := []string{
 		fmt.Sprintf("link add %s type veth peer name uplink netns %d", hostLink, pid),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -42,7 +43,7 @@ func (s *spec) supervise() error {
 	case <-waited(ended):
 	}
 	if os.Getenv("PORTOLAN_E2E_KEEP") != "" {
-		return removeCgroups() // logs stay for whoever looks at them
+		return nil // for whoever looks at the logs; the next run clears up
 	}
 	return s.clear()
 }
@@ -66,8 +67,14 @@ func (s *spec) takeTurn() (*os.File, error) {
 	}
 }
 
-// clear removes folder and cgroups of a run that has ended; its interface went with its network.
+// clear removes what a run that has ended leaves: the interface (sockets that nobody answers keep a network for minutes),
+// cgroups and the folder.
 func (s *spec) clear() error {
+	if _, err := net.InterfaceByName(hostLink); err == nil {
+		if output, err := exec.Command("ip", "link", "delete", hostLink).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s cannot be removed: %s", hostLink, output)
+		}
+	}
 	if err := removeCgroups(); err != nil {
 		return err
 	}

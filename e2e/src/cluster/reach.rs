@@ -1,0 +1,62 @@
+//! Services, as seen from the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+
+use super::{Namespace, blocking};
+
+/// An address that reaches a Service.
+pub struct Door {
+    address: SocketAddr,
+    /// In a foreign cluster the addresses of Services are not this machine's.
+    forward: Option<Child>,
+}
+
+impl Door {
+    /// Where to connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Some(forward) = &mut self.forward {
+            drop(forward.kill());
+            drop(forward.wait());
+        }
+    }
+}
+
+impl Namespace<'_> {
+    /// A way to a port of a Service: its own address, with the cluster's own balancing; in a foreign cluster a forwarded
+    /// port, which reaches one pod only.
+    ///
+    /// # Panics
+    /// When there is no such Service.
+    pub async fn door(&self, service: &str, port: u16) -> Door {
+        if self.cluster.is_own() {
+            let ip = self.kubectl(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"]).await;
+            return Door { address: SocketAddr::new(ip.parse().expect("an address"), port), forward: None };
+        }
+        let arguments = ["-n", self.name(), "port-forward", &format!("service/{service}"), &format!(":{port}")];
+        let mut command = self.cluster.kubectl_command(&arguments);
+        let mut forward = command.stdout(Stdio::piped()).spawn().expect("kubectl");
+        let output = forward.stdout.take().expect("a pipe");
+        let line = blocking(move || BufReader::new(output).lines().next()).await;
+        let told = line.and_then(Result::ok).expect("kubectl tells the port");
+        let address = told.split_whitespace().nth(2).and_then(|word| word.parse().ok());
+        Door { address: address.unwrap_or_else(|| panic!("no address in `{told}`")), forward: Some(forward) }
+    }
+
+    /// The addresses of the ready pods of a Service, in order. Reachable from here in a cluster of our own only.
+    pub async fn pod_addresses(&self, selector: &str) -> Vec<std::net::IpAddr> {
+        let query = "jsonpath={range .items[*]}{.status.podIP}{\"\\n\"}{end}";
+        let told = self.kubectl(&["get", "pods", "-l", selector, "-o", query]).await;
+        let mut all: Vec<_> = told.lines().filter_map(|line| line.parse().ok()).collect();
+        all.sort();
+        all
+    }
+}
