@@ -9,7 +9,8 @@ mod held;
 mod namespace;
 mod nodes;
 mod reach;
-mod tools;
+pub(crate) mod tools;
+mod turn;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use reach::Door;
 pub use tools::Missing;
 
 use held::Held;
+use turn::Turns;
 
 /// How many nodes a cluster has.
 const NODES: usize = 2;
@@ -36,6 +38,7 @@ pub struct Cluster {
     config: kube::Config,
     /// Whether pods run.
     has_nodes: bool,
+    turns: Turns,
 }
 
 /// The cluster of this test binary, started by the first test that asks. Test processes take turns.
@@ -115,13 +118,13 @@ impl Cluster {
     fn of(held: Held, kube: &Path, has_nodes: bool) -> Self {
         let kubeconfig = held.directory().join("pki/admin.conf");
         let config = config(&kubeconfig);
-        Self { held: Some(held), kubeconfig, kubectl: vec![kube.to_owned(), "kubectl".into()], config, has_nodes }
+        Self { held: Some(held), kubeconfig, kubectl: vec![kube.to_owned(), "kubectl".into()], config, has_nodes, turns: Turns::default() }
     }
 
     fn existing(kubeconfig: PathBuf) -> Self {
         say(&format!("cluster: the one of {}", kubeconfig.display()));
         let config = config(&kubeconfig);
-        Self { held: None, kubeconfig, kubectl: vec!["kubectl".into()], config, has_nodes: true }
+        Self { held: None, kubeconfig, kubectl: vec!["kubectl".into()], config, has_nodes: true, turns: Turns::default() }
     }
 
     /// The kubeconfig of an administrator.
@@ -144,7 +147,12 @@ impl Cluster {
 
     /// A namespace of its own for a test, with the restricted Pod Security Standard, deleted with the guard.
     pub async fn namespace(&self, test: &str) -> Namespace<'_> {
-        Namespace::create(self, test).await
+        Namespace::create(self, test, Some(self.turns.take(false).await)).await
+    }
+
+    /// The same for a test that kills or freezes what others use: it waits until they are done, and they wait for it.
+    pub async fn alone(&self, test: &str) -> Namespace<'_> {
+        Namespace::create(self, test, Some(self.turns.take(true).await)).await
     }
 
     /// Runs kubectl as an administrator; gives its output.

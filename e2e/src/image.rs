@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::cluster::tools;
 use crate::gateway;
 
 /// An image that was built.
@@ -34,6 +35,16 @@ pub async fn gateway() -> Image {
 /// When it cannot be built.
 pub async fn operator() -> Image {
     release("portolan-operator", &[]).await
+}
+
+/// An image to look at the cluster with from pods, as any user: `/probe serve PORT` answers with the pod's name, `/probe get
+/// URL [SECONDS]` and `/probe lookup NAME` print what they find.
+///
+/// # Panics
+/// When it cannot be built.
+pub async fn probe() -> Image {
+    let built = tokio::task::spawn_blocking(tools::probe).await.expect("a thread");
+    built.unwrap_or_else(|missing| panic!("the probe lacks {missing}"))
 }
 
 async fn release(name: &'static str, arguments: &'static [&'static str]) -> Image {

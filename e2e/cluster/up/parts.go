@@ -45,8 +45,8 @@ func (s *spec) apiServer(at endpoints, more ...string) []string {
 func (s *spec) controllers() []string {
 	return append([]string{s.Kube, "controller-manager", "--service-account-private-key-file=pki/sa.key", "--root-ca-file=pki/ca.crt",
 		"--cluster-signing-cert-file=pki/ca.crt", "--cluster-signing-key-file=pki/ca.key", "--use-service-account-credentials",
-		// A node that is gone is noticed in 10 s instead of 40 s, as clusters with tests of that kind set it.
-		"--node-monitor-period=2s", "--node-monitor-grace-period=10s", "--leader-elect=false"}, configs("controller-manager")...)
+		// A node that is gone is noticed in 15 s instead of 50 s; kubelets renew their leases every 2 s (kubeletConfig).
+		"--node-monitor-period=2s", "--node-monitor-grace-period=15s", "--leader-elect=false"}, configs("controller-manager")...)
 }
 
 func (s *spec) scheduler() []string {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::turn::Turn;
 use super::{Cluster, run, say};
 use crate::until;
 
@@ -9,14 +10,16 @@ use crate::until;
 pub struct Namespace<'c> {
     name: String,
     pub(super) cluster: &'c Cluster,
+    /// None when the namespace shares the turn of another one.
+    _turn: Option<Turn<'c>>,
 }
 
 /// What namespaces of tests carry, so that those of a killed run are found in a foreign cluster.
 const LABEL: &str = "portolan.dev/e2e";
 
 impl<'c> Namespace<'c> {
-    pub(super) async fn create(cluster: &'c Cluster, test: &str) -> Self {
-        let namespace = Self { name: unique(test), cluster };
+    pub(super) async fn create(cluster: &'c Cluster, test: &str, turn: Option<Turn<'c>>) -> Self {
+        let namespace = Self { name: unique(test), cluster, _turn: turn };
         let name = &namespace.name;
         let manifest = format!(
             "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{{LABEL}: \"true\", pod-security.kubernetes.io/enforce: restricted}}\n"
@@ -30,6 +33,11 @@ impl<'c> Namespace<'c> {
             .await;
         }
         namespace
+    }
+
+    /// One more for the same test, with a word to tell it by.
+    pub async fn another(&self, word: &str) -> Namespace<'c> {
+        Self::create(self.cluster, word, None).await
     }
 
     /// Its name.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use sha2::{Digest as _, Sha256};
 
 use super::say;
-use crate::image;
+use crate::image::{self, Image};
 
 /// What keeps a cluster from running here.
 #[derive(Debug)]
@@ -51,6 +51,37 @@ pub(super) struct Tools {
     pub(super) up: PathBuf,
     /// The archive of the image of pods' sandboxes.
     pub(super) pause: PathBuf,
+}
+
+/// The image that tests look around with from pods: `/probe serve PORT`, `/probe get URL [SECONDS]`, `/probe lookup NAME`.
+///
+/// # Errors
+/// What this machine lacks to build it.
+pub(crate) fn probe() -> Result<Image, Missing> {
+    let cache = cache()?;
+    let _lock = locked(&cache)?;
+    let archive = once(&cache, "probe", &["probe"], PROBE, |out| static_image(PROBE, "probe", out))?;
+    Ok(Image { name: PROBE.to_owned(), archive })
+}
+
+const PROBE: &str = "docker.io/portolan/probe:e2e";
+const PAUSE: &str = "docker.io/portolan/pause:e2e";
+
+/// One process builds, the others find what it built.
+fn locked(cache: &Path) -> Result<File, Missing> {
+    std::fs::create_dir_all(cache).map_err(|error| Missing(format!("a cache in {}: {error}", cache.display())))?;
+    let lock = File::create(cache.join("build.lock")).expect("a file in the cache");
+    lock.lock().expect("a lock");
+    Ok(lock)
+}
+
+/// An image of one static program of ours, `/PACKAGE`.
+fn static_image(name: &str, package: &str, out: &Path) -> Result<(), Missing> {
+    let binary = out.with_extension("binary");
+    go(package, "-s -w", &binary)?;
+    image::archive_of_one(name, &binary, &format!("/{package}"), out);
+    std::fs::remove_file(binary).expect("it was just built");
+    Ok(())
 }
 
 /// Whether namespaces, mounts and networks can be made.
@@ -114,11 +145,7 @@ pub(super) fn found(program: &str) -> Option<PathBuf> {
 /// Finds or builds the programs. The first build takes about five minutes on two cores, later ones seconds.
 pub(super) fn build() -> Result<Tools, Missing> {
     let cache = cache()?;
-    std::fs::create_dir_all(&cache).map_err(|error| Missing(format!("a cache in {}: {error}", cache.display())))?;
-    // One process builds, the others find what it built.
-    let lock = File::create(cache.join("build.lock")).expect("a file in the cache");
-    lock.lock().expect("a lock");
-    let sources = Path::new(SOURCES);
+    let _lock = locked(&cache)?;
     let (major, minor, patch) = KUBERNETES;
     let version = "k8s.io/component-base/version";
     // Without a version the server says v0.0.0, which charts refuse.
@@ -127,13 +154,7 @@ pub(super) fn build() -> Result<Tools, Missing> {
     );
     let kube = once(&cache, "kube", &["go.mod", "go.sum", "kube"], &stamp, |out| go("kube", &stamp, out))?;
     let up = once(&cache, "up", &["up"], "", |out| go("up", "-s -w", out))?;
-    let pause = once(&cache, "pause", &["pause"], "docker.io/portolan/pause:e2e", |out| {
-        let binary = out.with_extension("binary");
-        go("pause", "-s -w", &binary)?;
-        image::archive_of_one("docker.io/portolan/pause:e2e", &binary, "/pause", out);
-        Ok(())
-    })?;
-    debug_assert!(sources.is_dir());
+    let pause = once(&cache, "pause", &["pause"], PAUSE, |out| static_image(PAUSE, "pause", out))?;
     Ok(Tools { kube, up, pause })
 }
 

@@ -1,0 +1,123 @@
+//! What the tests stand on: names, policies, nodes that die and come back.
+
+use std::time::Instant;
+
+use e2e::cluster::{self, Namespace};
+use e2e::image;
+
+/// A pod of the probe that answers on a port 8080, on a node.
+fn pod(image: &str, name: &str, node: &str) -> String {
+    format!(
+        r#"---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: {name}, is: probe}}}}
+spec:
+  nodeSelector: {{kubernetes.io/hostname: {node}}}
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 1
+  securityContext: {{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {{type: RuntimeDefault}}}}
+  containers:
+    - name: probe
+      image: {image}
+      imagePullPolicy: IfNotPresent
+      args: [serve, "8080"]
+      ports: [{{name: http, containerPort: 8080}}]
+      readinessProbe: {{httpGet: {{path: /, port: http}}, periodSeconds: 1}}
+      securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
+"#
+    )
+}
+
+const SERVICE: &str = "---\napiVersion: v1\nkind: Service\nmetadata: {name: served}\nspec: {selector: {app: served}, ports: [{name: http, port: 80, targetPort: http}]}\n";
+
+/// Only the friend reaches the served pod.
+const POLICY: &str = r"---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: friends}
+spec:
+  podSelector: {matchLabels: {app: served}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{podSelector: {matchLabels: {app: friend}}}], ports: [{port: http}]}]
+";
+
+/// Whether a pod gets an answer from the Service, by its name.
+async fn reaches(namespace: &Namespace<'_>, pod: &str) -> bool {
+    let asked = namespace.try_kubectl("", &["exec", pod, "--", "/probe", "get", "http://served", "1"]).await;
+    asked.is_ok_and(|said| said.starts_with("200\nserved\n"))
+}
+
+#[tokio::test]
+async fn pods_find_services_by_name_and_a_network_policy_stops_strangers_on_either_node() {
+    let (probe, cluster) = tokio::join!(image::probe(), cluster::shared());
+    cluster.load_image(&probe.archive).await;
+    let namespace = cluster.namespace("pods_find_services").await;
+    let pods = [("served", "node1"), ("friend", "node2"), ("near", "node1"), ("far", "node2")];
+    let pods: String = pods.iter().map(|(name, node)| pod(&probe.name, name, node)).collect();
+    namespace.apply(&(pods + SERVICE)).await;
+    namespace.kubectl(&["wait", "--for=condition=Ready", "pod", "-l", "is=probe", "--timeout=60s"]).await;
+    for name in ["friend", "near", "far"] {
+        e2e::until("everybody reaches the Service", async || reaches(&namespace, name).await.then_some(())).await;
+    }
+    namespace.apply(POLICY).await;
+    for name in ["near", "far"] {
+        e2e::until("a stranger is stopped", async || (!reaches(&namespace, name).await).then_some(())).await;
+    }
+    assert!(reaches(&namespace, "friend").await, "the friend still reaches it");
+}
+
+#[tokio::test]
+async fn a_node_that_was_killed_is_noticed_and_comes_back_with_new_pods() {
+    let (probe, cluster) = tokio::join!(image::probe(), cluster::shared());
+    if !cluster.is_own() {
+        eprintln!("SKIPPED killing a node: not in a foreign cluster");
+        return;
+    }
+    cluster.load_image(&probe.archive).await;
+    let namespace = cluster.alone("a_node_that_was_killed").await;
+    let began = Instant::now();
+    let step = |what: &str| eprintln!("{:6.1} s {what}", began.elapsed().as_secs_f64());
+    namespace.apply(&pod(&probe.name, "before", "node2")).await;
+    namespace.kubectl(&["wait", "--for=condition=Ready", "pod/before", "--timeout=60s"]).await;
+    assert!(cluster.node_pids("node2").len() > 5, "containerd, kubelet, proxy, shim, pod: {:?}", cluster.node_pids("node2"));
+
+    cluster.kill_node("node2");
+    assert!(cluster.node_pids("node2").is_empty(), "all its processes are gone");
+    cluster.kubectl(&["wait", "--for=condition=Ready=Unknown", "node/node2", "--timeout=60s"]).await;
+    step("the killed node is noticed");
+    cluster.start_node("node2");
+    cluster.kubectl(&["wait", "--for=condition=Ready", "node/node2", "--timeout=60s"]).await;
+    step("it is back");
+    namespace.apply(&pod(&probe.name, "after", "node2")).await;
+    namespace.kubectl(&["wait", "--for=condition=Ready", "pod/after", "--timeout=60s"]).await;
+    step("a new pod runs on it");
+
+    cluster.freeze_node("node2");
+    cluster.kubectl(&["wait", "--for=condition=Ready=Unknown", "node/node2", "--timeout=60s"]).await;
+    step("the frozen node is noticed");
+    cluster.thaw_node("node2");
+    cluster.kubectl(&["wait", "--for=condition=Ready", "node/node2", "--timeout=60s"]).await;
+    step("it goes on");
+
+    cluster.kill_node("apiserver");
+    assert!(cluster.try_kubectl("", &["get", "nodes", "--request-timeout=2s"]).await.is_err(), "nobody answers");
+    cluster.start_node("apiserver");
+    e2e::until("the API server answers again", async || cluster.try_kubectl("", &["get", "nodes", "--request-timeout=2s"]).await.ok())
+        .await;
+    step("the API server was killed and is back");
+}
+
+#[tokio::test]
+async fn a_control_plane_alone_takes_objects_seconds_after_it_was_asked_for() {
+    let began = Instant::now();
+    let Ok(cluster) = cluster::Cluster::control_plane().await.map_err(|missing| eprintln!("SKIPPED a control plane: {missing}")) else {
+        return;
+    };
+    eprintln!("{:6.1} s a control plane is up", began.elapsed().as_secs_f64());
+    let namespace = cluster.namespace("a_control_plane").await;
+    namespace.kubectl(&["create", "configmap", "one", "--from-literal=a=b"]).await;
+    let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> = kube::Api::namespaced(cluster.client(), namespace.name());
+    let read = maps.get("one").await.expect("what was just written");
+    assert_eq!(read.data.and_then(|mut data| data.remove("a")).as_deref(), Some("b"));
+}
