@@ -58,21 +58,22 @@ impl Upstream {
                 let limits = Limits::new(endpoint.timeouts, self.clock.now());
                 let request = request(attempt, passage, stream, headers)
                     .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
-                let (response, lease) = self.exchange(origin, request, passage, &limits).await?;
-                self.read(response, lease, passage, stream, &limits).await
+                let (response, lease, first_byte) = self.exchange(origin, request, passage, &limits).await?;
+                self.read(response, lease, passage, stream, &limits, first_byte).await
             }
             (_, None) => Err(ours(FailureClass::ConnectError, "the provider has no address", "a provider without an origin".to_owned())),
         }
     }
 
-    /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
+    /// Sends on a pooled connection or a new one. Only a request that never left is sent again. Gives the deadline of the
+    /// first byte too, which a stream's head does not meet: its first event must.
     async fn exchange(
         &self,
         origin: &Arc<Origin>,
         request: Request<Pieces>,
         passage: &Passage,
         limits: &Limits,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    ) -> Result<(Response<Incoming>, Lease, Instant), Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -81,11 +82,12 @@ impl Upstream {
                 Some(connection) => connection,
                 None => self.open(origin, limits).await?,
             };
-            let sent = timeout_at(limits.first_byte(self.clock.now()), connection.send(request)).await;
+            let first_byte = limits.first_byte(self.clock.now());
+            let sent = timeout_at(first_byte, connection.send(request)).await;
             let lease = |connection| Lease { connection, origin: origin.number, pool: self.pool.clone() };
             match sent {
                 Err(_) => return Err(late("no answer began within the first-byte time")),
-                Ok(Ok(response)) => return Ok((response, lease(connection))),
+                Ok(Ok(response)) => return Ok((response, lease(connection), first_byte)),
                 Ok(Err(mut error)) => match error.take_message() {
                     Some(mut unsent) if reused => {
                         *unsent.body_mut() = Pieces::new(passage.request());
@@ -120,6 +122,7 @@ impl Upstream {
         passage: &Passage,
         stream: bool,
         limits: &Limits,
+        first_byte: Instant,
     ) -> Result<Answer, Failure> {
         let (head, incoming) = response.into_parts();
         let status = head.status.as_u16();
@@ -133,7 +136,7 @@ impl Upstream {
             return Err(ours(FailureClass::InvalidResponse, "the provider's answer cannot be read", detail));
         }
         if stream {
-            return begin(Box::pin(wire), passage, limits.first_byte(self.clock.now())).await;
+            return begin(Box::pin(wire), passage, first_byte).await;
         }
         read_whole(whole(wire, ANSWER_BYTES_MAX).await?, passage)
     }
