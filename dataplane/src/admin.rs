@@ -11,13 +11,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::gateway::Gauges;
-use crate::source::ObjectReport;
+use crate::source::{Certainty, ObjectReport, Place};
 
 /// What `/internal/config` tells.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Config {
-    /// Grows with each change; 0 before the first configuration.
+    /// Grows with each change, and never goes back; 0 before the first configuration. An operator's bundle brings its own.
     pub sequence: u64,
     /// `<sequence>-<8 hex digits>`.
     pub revision: String,
@@ -25,7 +24,11 @@ pub struct Config {
     pub digest: String,
     /// Seconds since 1970 at which it was taken into use.
     pub loaded_unix_seconds: u64,
-    /// Schemas of snapshots that this build reads: from, to.
+    /// Where it was found; nothing before the first configuration.
+    pub source: Option<Place>,
+    /// Seconds since the API server last said that this is the current one; nothing when none is asked.
+    pub confirmed_age_seconds: Option<u64>,
+    /// Schemas of bundles that this build reads: from, to.
     pub schemas: [u32; 2],
     /// Objects that are not accepted, or served in an older form.
     pub rejected: Vec<ObjectReport>,
@@ -33,10 +36,28 @@ pub struct Config {
     pub last_error: Option<String>,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            revision: String::new(),
+            digest: String::new(),
+            loaded_unix_seconds: 0,
+            source: None,
+            confirmed_age_seconds: None,
+            schemas: [snapshot::bundle::SCHEMA_OLDEST, snapshot::SCHEMA],
+            rejected: Vec::new(),
+            last_error: None,
+        }
+    }
+}
+
 /// What the admin port knows.
 pub struct State {
-    /// Tells and resets nothing.
-    pub gauges: Gauges,
+    /// Gathers every metric, in Prometheus's text format.
+    pub metrics_text: Box<dyn Fn() -> String + Send + Sync>,
+    /// Whether what is in use is the best that was to be had, and how sure that is.
+    pub certainty: Arc<Certainty>,
     /// The configuration in use.
     pub config: Mutex<Config>,
     /// The process is leaving.
@@ -63,6 +84,8 @@ async fn readyz(Extract(state): Extract<Arc<State>>) -> Response {
         "draining\n"
     } else if sequence == 0 {
         "no configuration yet\n"
+    } else if !state.certainty.settled() {
+        "not yet as new as the API server's\n"
     } else {
         return std::future::ready("ready\n").await.into_response();
     };
@@ -70,11 +93,12 @@ async fn readyz(Extract(state): Extract<Arc<State>>) -> Response {
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> impl IntoResponse {
-    let text = std::future::ready(state.gauges.metrics_text()).await;
+    let text = std::future::ready((state.metrics_text)()).await;
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 async fn config(Extract(state): Extract<Arc<State>>) -> Json<Config> {
-    let config = state.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut config = state.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    config.confirmed_age_seconds = state.certainty.confirmed_age_seconds();
     std::future::ready(Json(config)).await
 }

@@ -1,25 +1,38 @@
 //! The only reader of flags and of the environment.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use snapshot::{GatewayId, Secret};
 
 use crate::http::tls::CertificateFiles;
+use crate::source::{ApiServer, Places, Wanted};
 use crate::telemetry::log::Target;
 
 /// An AI gateway that serves OpenAI- and Anthropic-compatible traffic from Kubernetes manifests.
 #[derive(Debug, Parser)]
 #[command(name = "portolan-gateway", version)]
+#[command(group(ArgGroup::new("source").required(true).multiple(true).args(["manifests", "snapshot_dir", "watch_api"])))]
 struct Args {
     /// Folder of manifests (YAML or JSON) to serve and to watch
-    #[arg(long, value_name = "DIR")]
-    manifests: PathBuf,
-    /// The LLMGateway to be, as NAMESPACE/NAME; needed only when the folder holds several
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["snapshot_dir", "watch_api"])]
+    manifests: Option<PathBuf>,
+    /// Volume with the bundle of an operator to serve and to watch: one file for each object, named as the object
+    #[arg(long, value_name = "DIR", requires = "gateway")]
+    snapshot_dir: Option<PathBuf>,
+    /// Folder that outlives the container, for the bundle that was served last
+    #[arg(long, value_name = "DIR", conflicts_with = "manifests")]
+    last_good_dir: Option<PathBuf>,
+    /// Follow the bundle in the API server of the cluster that the pod runs in
+    #[arg(long, requires = "gateway")]
+    watch_api: bool,
+    /// Folder with the account's `token` and `ca.crt` for the API server
+    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
+    service_account_dir: PathBuf,
+    /// The LLMGateway to be, as NAMESPACE/NAME; with --manifests needed only when the folder holds several
     #[arg(long, value_name = "NAMESPACE/NAME")]
     gateway: Option<String>,
     /// Where clients connect
@@ -32,7 +45,7 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     cores: Option<u16>,
     /// Environment variable that manifests may name as ${NAME}; may be given several times
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["snapshot_dir", "watch_api"])]
     env: Vec<String>,
     /// Certificate chain in PEM; read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -72,18 +85,14 @@ struct Args {
 /// Flags and environment, understood.
 #[derive(Debug)]
 pub struct Settings {
-    /// The folder of manifests.
-    pub manifests: PathBuf,
-    /// Which gateway to be.
-    pub gateway: Option<GatewayId>,
+    /// Where the configuration comes from.
+    pub source: Wanted,
     /// Where clients connect.
     pub listen: SocketAddr,
     /// Where the admin port is.
     pub admin: SocketAddr,
     /// Cores to use.
     pub cores: u16,
-    /// Values that manifests may name.
-    pub env: BTreeMap<String, Secret<String>>,
     /// The gateway's own certificate.
     pub tls: Option<CertificateFiles>,
     /// Trusted besides the platform's roots, PEM.
@@ -121,6 +130,9 @@ pub enum ArgsError {
         /// Which.
         name: String,
     },
+    /// `--watch-api`.
+    #[error("--watch-api: the environment has no usable KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT; it works in a pod alone")]
+    NoCluster,
     /// `--extra-ca`.
     #[error("--extra-ca {path}: {source}")]
     ExtraCa {
@@ -142,20 +154,14 @@ impl Settings {
     }
 
     fn parse(line: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ArgsError> {
-        let args = Args::try_parse_from(line)?;
-        let gateway = args.gateway.map(GatewayId::try_from).transpose().map_err(ArgsError::Gateway)?;
-        let named = args.env.into_iter().map(|name| match env(&name) {
-            Some(value) => Ok((name, Secret::new(value))),
-            None => Err(ArgsError::Unset { name }),
-        });
+        let mut args = Args::try_parse_from(line)?;
+        let source = args.source(env)?;
         let extra_ca = args.extra_ca.map(|path| std::fs::read(&path).map_err(|source| ArgsError::ExtraCa { path, source }));
         Ok(Self {
-            manifests: args.manifests,
-            gateway,
+            source,
             listen: args.listen,
             admin: args.admin,
             cores: args.cores.unwrap_or_else(cpu_quota),
-            env: named.collect::<Result<_, _>>()?,
             tls: args.tls_cert.zip(args.tls_key).map(|(certificate, key)| CertificateFiles { certificate, key }),
             extra_ca_pem: extra_ca.transpose()?,
             access_log: match args.access_log.as_str() {
@@ -172,6 +178,29 @@ impl Settings {
             header_timeout: Duration::from_secs(args.header_timeout_seconds),
             body_idle_timeout: Duration::from_secs(args.body_idle_timeout_seconds),
         })
+    }
+}
+
+impl Args {
+    fn source(&mut self, env: impl Fn(&str) -> Option<String>) -> Result<Wanted, ArgsError> {
+        let gateway = self.gateway.take().map(GatewayId::try_from).transpose().map_err(ArgsError::Gateway)?;
+        if let Some(folder) = self.manifests.take() {
+            let named = self.env.drain(..).map(|name| match env(&name) {
+                Some(value) => Ok((name, Secret::new(value))),
+                None => Err(ArgsError::Unset { name }),
+            });
+            return Ok(Wanted::Manifests { folder, env: named.collect::<Result<_, _>>()?, gateway });
+        }
+        let Some(gateway) = gateway else {
+            return Err(clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, "--gateway NAMESPACE/NAME is missing\n").into());
+        };
+        let server = || {
+            let host = env("KUBERNETES_SERVICE_HOST").filter(|host| !host.is_empty())?;
+            let port = env("KUBERNETES_SERVICE_PORT")?.parse().ok()?;
+            Some(ApiServer { host, port, account: self.service_account_dir.clone() })
+        };
+        let api = if self.watch_api { Some(server().ok_or(ArgsError::NoCluster)?) } else { None };
+        Ok(Wanted::Bundle(Places { gateway, volume: self.snapshot_dir.take(), last_good: self.last_good_dir.take(), api }))
     }
 }
 
@@ -211,7 +240,8 @@ mod tests {
     #[test]
     fn a_named_variable_is_read_and_a_missing_one_is_an_error_that_names_it() {
         let settings = parse("--manifests d --env OPENAI_API_KEY").expect("settings");
-        assert_eq!(settings.env.keys().collect::<Vec<_>>(), ["OPENAI_API_KEY"]);
+        let Wanted::Manifests { env, .. } = &settings.source else { panic!("a folder") };
+        assert_eq!(env.keys().collect::<Vec<_>>(), ["OPENAI_API_KEY"]);
         assert!(!format!("{settings:?}").contains("sk-x"), "a value is never printed");
         let error = parse("--manifests d --env OTHER").expect_err("no such variable").to_string();
         assert!(error.contains("OTHER"), "{error}");
@@ -225,10 +255,46 @@ mod tests {
             "--manifests d --listen nowhere",
             "--manifests d --tls-cert c",
             "--manifests d --gateway A/b",
+            "--manifests d --snapshot-dir s --gateway a/b",
+            "--manifests d --watch-api --gateway a/b",
+            "--manifests d --last-good-dir l",
+            "--snapshot-dir s",
+            "--snapshot-dir s --gateway b",
+            "--snapshot-dir s --gateway a/b --env OPENAI_API_KEY",
+            "--last-good-dir l --gateway a/b",
+            "--gateway a/b",
             "--manifests d --extra-ca /no/such/file",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_bundle_is_looked_for_where_the_flags_say() {
+        let settings = parse("--snapshot-dir s --last-good-dir l --gateway a/b").expect("settings");
+        let Wanted::Bundle(places) = settings.source else { panic!("a bundle") };
+        assert_eq!((places.volume, places.last_good), (Some("s".into()), Some("l".into())));
+        assert_eq!(places.gateway.as_str(), "a/b");
+        assert!(places.api.is_none(), "no API server is asked unless a flag says so");
+    }
+
+    #[test]
+    fn the_api_server_is_found_by_the_environment_of_a_pod() {
+        let watching = |env: &'static [(&str, &str)]| {
+            let words = ["portolan-gateway", "--watch-api", "--gateway", "a/b"].map(OsString::from);
+            let found = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            Settings::parse(words, found).map(|settings| match settings.source {
+                Wanted::Bundle(places) => places.api.map(|api| (api.host, api.port)),
+                Wanted::Manifests { .. } => None,
+            })
+        };
+        let server = watching(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "443")]).expect("settings");
+        assert_eq!(server, Some(("10.0.0.1".to_owned(), 443)));
+        assert!(matches!(watching(&[]), Err(ArgsError::NoCluster)));
+        assert!(matches!(
+            watching(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "tcp")]),
+            Err(ArgsError::NoCluster)
+        ));
     }
 
     #[test]

@@ -19,13 +19,16 @@ use crate::ledger::Books;
 use crate::limits::Process;
 use crate::live::{Live, LiveHandle, Origins, Revision};
 use crate::serve::Rooms;
-use crate::source::{Loaded, ObjectReport};
+use crate::source::{Certainty, Loaded, ObjectReport};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::tls::{Trust, TrustError};
 use crate::upstream::{Dial, Upstream, dial};
 
 /// How often idle connections are looked at.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// Of a metric without labels.
+const NO_LABELS: [&str; 0] = [];
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -49,24 +52,6 @@ pub enum StartError {
     Trust(#[from] TrustError),
 }
 
-/// Gauges that are read when somebody asks for metrics.
-pub struct Gauges {
-    metrics: Arc<Metrics>,
-    process: Arc<Process>,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Gauges {
-    /// Every metric, in Prometheus's text format.
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
-        self.metrics.calls_in_flight.set(self.process.calls().into());
-        self.metrics.body_bytes.set(i64::try_from(self.process.body_bytes()).unwrap_or(i64::MAX));
-        self.metrics.connections.set(i64::try_from(self.connections.load(Relaxed)).unwrap_or(i64::MAX));
-        self.metrics.text()
-    }
-}
-
 /// What all cores share.
 pub struct Gateway {
     /// The configuration.
@@ -80,6 +65,8 @@ pub struct Gateway {
     /// Metrics.
     pub metrics: Arc<Metrics>,
     origins: Origins,
+    /// What is in use is the best that was to be had.
+    pub certainty: Arc<Certainty>,
     clock: Clock,
     draining: Arc<AtomicBool>,
     leaving: watch::Sender<Leaving>,
@@ -97,6 +84,7 @@ impl Gateway {
             books,
             metrics,
             origins: Origins::default(),
+            certainty: Arc::new(Certainty::new(clock.clone())),
             clock,
             draining: Arc::default(),
             leaving: watch::Sender::new(Leaving::No),
@@ -104,9 +92,10 @@ impl Gateway {
         }
     }
 
-    /// Takes a new configuration into use. Calls under way keep the one that they began with.
+    /// Takes a new configuration into use. Calls under way keep the one that they began with. Its sequence is the
+    /// operator's; what has none is counted here.
     pub fn take(&mut self, loaded: &Loaded) -> Revision {
-        self.sequence += 1;
+        self.sequence = loaded.sequence.unwrap_or(self.sequence + 1);
         let revision = Revision::new(self.sequence, &loaded.digest);
         let previous = self.live.current();
         let live = Live::build(revision.clone(), &loaded.snapshot, &loaded.credentials, &self.origins, previous.as_deref());
@@ -137,8 +126,24 @@ impl Gateway {
     /// What the admin port knows.
     #[must_use]
     pub fn admin_state(&self) -> admin::State {
-        let gauges = Gauges { metrics: self.metrics.clone(), process: self.process.clone(), connections: self.connections.clone() };
-        admin::State { gauges, config: Mutex::default(), draining: self.draining.clone() }
+        let (metrics, process, connections) = (self.metrics.clone(), self.process.clone(), self.connections.clone());
+        let certainty = self.certainty.clone();
+        // Gauges are read when somebody asks.
+        let metrics_text = move || {
+            metrics.calls_in_flight.set(process.calls().into());
+            metrics.body_bytes.set(i64::try_from(process.body_bytes()).unwrap_or(i64::MAX));
+            metrics.connections.set(i64::try_from(connections.load(Relaxed)).unwrap_or(i64::MAX));
+            if let Some(age) = certainty.confirmed_age_seconds() {
+                metrics.config_confirmed_age.with_label_values(&NO_LABELS).set(i64::try_from(age).unwrap_or(i64::MAX));
+            }
+            metrics.text()
+        };
+        admin::State {
+            metrics_text: Box::new(metrics_text),
+            certainty: self.certainty.clone(),
+            config: Mutex::default(),
+            draining: self.draining.clone(),
+        }
     }
 
     /// One core's door over a way out.

@@ -1,4 +1,4 @@
-//! The control runtime: loads and watches the folder, serves the admin port, leaves on a signal.
+//! The control runtime: follows the configuration, serves the admin port, leaves on a signal.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -14,7 +14,8 @@ use crate::http::tls::Certificate;
 use crate::ledger::Books;
 use crate::routing;
 use crate::source::Loaded;
-use crate::source::manifests::{Folder, LoadError};
+use crate::source::manifests::LoadError;
+use crate::source::supply::{News, Supply};
 use crate::telemetry::log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
@@ -70,31 +71,44 @@ async fn control(settings: Settings) -> Result<(), RunError> {
     let state = Arc::new(gateway.admin_state());
     let admin = tokio::spawn(axum::serve(admin_port, admin::routes(state.clone())).into_future());
 
-    let mut folder = Folder::new(settings.manifests.clone(), settings.env.clone(), settings.gateway.clone());
-    let mut seen = Some(folder.seen());
-    let loaded = folder.load()?;
-    take(&mut gateway, &state, &loaded);
-    let cores = gateway.start(&settings)?;
-    announce(&settings, &gateway, &cores, admin_address).map_err(io_error("cannot write --print-ports"))?;
-    drop(loaded);
-
+    let (mut supply, found) = Supply::open(&settings.source, gateway.certainty.clone())?;
+    found.into_iter().for_each(|news| hear(&mut gateway, &state, news));
+    let mut cores = None;
     let mut certificate_look = tokio::time::interval(CERTIFICATE_POLL);
     loop {
+        // A bundle may come after the pod. The port opens with the first configuration.
+        if cores.is_none() && gateway.live.current().is_some() {
+            let started = gateway.start(&settings)?;
+            announce(&settings, &gateway, &started, admin_address).map_err(io_error("cannot write --print-ports"))?;
+            cores = Some(started);
+        }
         tokio::select! {
-            () = folder.changed(&mut seen) => match folder.load() {
-                Ok(loaded) => take(&mut gateway, &state, &loaded),
-                Err(error) => keep(&gateway, &state, &error),
-            },
-            _ = certificate_look.tick() => look_at_certificate(cores.certificate.as_deref()),
+            news = supply.next() => hear(&mut gateway, &state, news),
+            _ = certificate_look.tick() => look_at_certificate(cores.as_ref().and_then(|cores| cores.certificate.as_deref())),
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
         }
     }
     tracing::info!("leaving: no longer ready, calls in flight go on");
-    gateway.leave(cores).await;
+    if let Some(cores) = cores {
+        gateway.leave(cores).await;
+    }
     books.log.close();
     admin.abort();
     Ok(())
+}
+
+fn hear(gateway: &mut Gateway, state: &admin::State, news: News) {
+    let last_error = |error| state.config.lock().unwrap_or_else(PoisonError::into_inner).last_error = error;
+    match news {
+        News::Take(loaded) => take(gateway, state, &loaded),
+        News::Failed(error) => {
+            tracing::error!(%error, "no new configuration; what is in use stays");
+            gateway.count_failed_load();
+            last_error(Some(error));
+        }
+        News::Trouble(error) => last_error(error),
+    }
 }
 
 fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
@@ -113,7 +127,8 @@ fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
     config.rejected.clone_from(&loaded.reports);
     config.last_error = None;
     gateway.count_reports(&loaded.reports);
-    if config.digest == loaded.digest {
+    // The same under a new sequence is told as that: whoever gave it waits to hear it.
+    if config.digest == loaded.digest && loaded.sequence.is_none_or(|sequence| sequence == config.sequence) {
         return;
     }
     let revision = gateway.take(loaded);
@@ -121,6 +136,7 @@ fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
         revision = &*revision.text,
         providers = loaded.snapshot.providers.len(),
         keys = loaded.snapshot.keys.len(),
+        source = loaded.place.word(),
         "serving a new configuration"
     );
     *config = Config {
@@ -128,16 +144,10 @@ fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
         revision: revision.text.to_string(),
         digest: loaded.digest.clone(),
         loaded_unix_seconds: gateway.unix_seconds(),
-        schemas: [snapshot::SCHEMA, snapshot::SCHEMA],
+        source: Some(loaded.place),
         rejected: loaded.reports.clone(),
-        last_error: None,
+        ..Config::default()
     };
-}
-
-fn keep(gateway: &Gateway, state: &admin::State, error: &LoadError) {
-    tracing::error!(%error, "the folder gave no configuration; what is in use stays");
-    gateway.count_failed_load();
-    state.config.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(error.to_string());
 }
 
 fn look_at_certificate(certificate: Option<&Certificate>) {

@@ -15,7 +15,7 @@ use crds::report::{Problem, Report, Verdict};
 use crds::world::{Parsed, Rejected, World};
 use snapshot::{GatewayId, Secret};
 
-use super::{Loaded, ObjectReport};
+use super::{Loaded, ObjectReport, Place};
 
 /// How often the folder is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -94,6 +94,8 @@ impl Folder {
             snapshot: config.snapshot.clone(),
             credentials: config.credentials.clone(),
             digest: snapshot::bundle::digest(&config.snapshot, &config.credentials),
+            sequence: None,
+            place: Place::Manifests,
             reports,
         };
         self.previous = Some(compiled);

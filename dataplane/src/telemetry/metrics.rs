@@ -37,6 +37,9 @@ pub struct Metrics {
     pub config_loaded: IntGauge,
     /// Loads by result.
     pub config_loads: IntCounterVec,
+    /// Seconds since an API server last said that the configuration in use is the current one; without labels, and absent
+    /// when none is asked.
+    pub config_confirmed_age: IntGaugeVec,
     /// Objects that are not accepted, by kind.
     pub config_rejected: IntGaugeVec,
     resident: IntGauge,
@@ -131,6 +134,11 @@ impl Metrics {
             config_sequence: make.gauge("portolan_config_sequence", "Sequence of the configuration in use.")?,
             config_loaded: make.gauge("portolan_config_loaded_timestamp_seconds", "When the configuration in use was taken.")?,
             config_loads: make.counters("portolan_config_loads_total", "Loads of configuration by result.", &["result"])?,
+            config_confirmed_age: make.gauges(
+                "portolan_config_confirmed_age_seconds",
+                "Seconds since the API server last said that the configuration in use is the current one.",
+                &[],
+            )?,
             config_rejected: make.gauges("portolan_config_rejected_objects", "Objects that are not accepted now, by kind.", &["kind"])?,
             resident: make.gauge("portolan_process_resident_bytes", "Resident memory of the process.")?,
             by_provider: ProviderVecs {
