@@ -81,10 +81,10 @@ impl Cluster {
         self.held.is_some()
     }
 
-    /// The names of its nodes that this helper started.
-    #[must_use]
-    pub fn nodes(&self) -> Vec<String> {
-        if self.has_nodes { (1..=super::NODES).map(|number| format!("node{number}")).collect() } else { Vec::new() }
+    /// The names of its nodes, in order: `node1` and `node2` in a cluster of our own.
+    pub async fn nodes(&self) -> Vec<String> {
+        let told = self.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"]).await;
+        told.split_whitespace().map(str::to_owned).collect()
     }
 
     /// The logs of its parts, `<part>.log` and `<node>/<part>.log`.

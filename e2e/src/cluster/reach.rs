@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
-use super::{Namespace, blocking};
+use super::Namespace;
+use crate::until;
 
 /// An address that reaches a Service.
 pub struct Door {
@@ -31,27 +32,40 @@ impl Drop for Door {
 }
 
 impl Namespace<'_> {
-    /// A way to a port of a Service: its own address, with the cluster's own balancing; in a foreign cluster a forwarded
-    /// port, which reaches one pod only.
+    /// A way to a port of a Service that takes connections: its own address, with the cluster's own balancing; in a foreign
+    /// cluster a forwarded port, which reaches one pod only.
     ///
     /// # Panics
-    /// When there is no such Service.
+    /// When there is no such Service, or no pod behind it for 30 s.
     pub async fn door(&self, service: &str, port: u16) -> Door {
-        if self.cluster.is_own() {
+        let door = if self.cluster.is_own() {
             let ip = self.kubectl(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"]).await;
-            return Door { address: SocketAddr::new(ip.parse().expect("an address"), port), forward: None };
-        }
-        let arguments = ["-n", self.name(), "port-forward", &format!("service/{service}"), &format!(":{port}")];
-        let mut command = self.cluster.kubectl_command(&arguments);
-        let mut forward = command.stdout(Stdio::piped()).spawn().expect("kubectl");
-        let output = forward.stdout.take().expect("a pipe");
-        let line = blocking(move || BufReader::new(output).lines().next()).await;
-        let told = line.and_then(Result::ok).expect("kubectl tells the port");
-        let address = told.split_whitespace().nth(2).and_then(|word| word.parse().ok());
-        Door { address: address.unwrap_or_else(|| panic!("no address in `{told}`")), forward: Some(forward) }
+            Door { address: SocketAddr::new(ip.parse().expect("an address"), port), forward: None }
+        } else {
+            self.forwarded(service, port).await
+        };
+        until("the Service takes connections", async || tokio::net::TcpStream::connect(door.address).await.ok()).await;
+        door
     }
 
-    /// The addresses of the ready pods of a Service, in order. Reachable from here in a cluster of our own only.
+    async fn forwarded(&self, service: &str, port: u16) -> Door {
+        let arguments = ["-n", self.name(), "port-forward", &format!("service/{service}"), &format!(":{port}")];
+        let mut command = self.cluster.kubectl_command(&arguments);
+        let mut forward = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("kubectl");
+        let output = forward.stdout.take().expect("a pipe");
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+            drop(tell.send(lines.next()));
+            // It says a line for each connection, and ends when nobody reads them.
+            lines.for_each(drop);
+        });
+        let line = told.await.ok().flatten().expect("kubectl tells the port");
+        let address = line.split_whitespace().nth(2).and_then(|word| word.parse().ok());
+        Door { address: address.unwrap_or_else(|| panic!("no address in `{line}`")), forward: Some(forward) }
+    }
+
+    /// The addresses of pods with these labels, in order. Reachable from here in a cluster of our own only.
     pub async fn pod_addresses(&self, selector: &str) -> Vec<std::net::IpAddr> {
         let query = "jsonpath={range .items[*]}{.status.podIP}{\"\\n\"}{end}";
         let told = self.kubectl(&["get", "pods", "-l", selector, "-o", query]).await;

@@ -53,7 +53,9 @@ async fn pods_find_services_by_name_and_a_network_policy_stops_strangers_on_eith
     let (probe, cluster) = tokio::join!(image::probe(), cluster::shared());
     cluster.load_image(&probe.archive).await;
     let namespace = cluster.namespace("pods_find_services").await;
-    let pods = [("served", "node1"), ("friend", "node2"), ("near", "node1"), ("far", "node2")];
+    let nodes = cluster.nodes().await;
+    let (one, other) = (nodes.first().expect("a node"), nodes.last().expect("a node"));
+    let pods = [("served", one), ("friend", other), ("near", one), ("far", other)];
     let pods: String = pods.iter().map(|(name, node)| pod(&probe.name, name, node)).collect();
     namespace.apply(&(pods + SERVICE)).await;
     namespace.kubectl(&["wait", "--for=condition=Ready", "pod", "-l", "is=probe", "--timeout=60s"]).await;
