@@ -21,12 +21,15 @@ pub struct Image {
     pub archive: PathBuf,
 }
 
+/// What the gateway is told unless a pod says otherwise.
+pub const GATEWAY_ARGUMENTS: [&str; 6] = ["--manifests", "/etc/portolan", "--listen", "0.0.0.0:8080", "--admin", "0.0.0.0:9090"];
+
 /// The gateway's, from the release profile.
 ///
 /// # Panics
 /// When it cannot be built.
 pub async fn gateway() -> Image {
-    release("portolan-gateway", &["--manifests", "/etc/portolan", "--listen", "0.0.0.0:8080", "--admin", "0.0.0.0:9090"]).await
+    release("portolan-gateway", &GATEWAY_ARGUMENTS).await
 }
 
 /// The operator's, from the release profile.
@@ -78,11 +81,12 @@ pub fn of_binary(binary: &Path, arguments: &[&str]) -> Image {
     layer.copy(binary, inside.trim_start_matches('/'), 0o755);
     let layer = layer.end();
     let short = file.trim_start_matches("portolan-");
-    let name = format!("docker.io/portolan/{short}:{}", &hex(&layer)[..12]);
-    let archive = binary.with_file_name(format!("{file}-{}.tar", &hex(&layer)[..12]));
+    let digest = hex(&layer);
+    let name = format!("docker.io/portolan/{short}:{}", &digest[..12]);
+    let archive = binary.with_file_name(format!("{file}-{}.tar", &digest[..12]));
     if !archive.exists() {
         let partial = archive.with_extension(format!("partial-{}", std::process::id()));
-        fs::write(&partial, packed(&name, &layer, &inside, arguments)).expect("the archive");
+        fs::write(&partial, packed(&name, (&layer, &digest), &inside, arguments)).expect("the archive");
         fs::rename(&partial, &archive).expect("the archive in its place");
     }
     Image { name, archive }
@@ -92,7 +96,8 @@ pub fn of_binary(binary: &Path, arguments: &[&str]) -> Image {
 pub(crate) fn archive_of_one(name: &str, binary: &Path, inside: &str, archive: &Path) {
     let mut layer = Layer::default();
     layer.copy(binary, inside.trim_start_matches('/'), 0o755);
-    fs::write(archive, packed(name, &layer.end(), inside, &[])).expect("the archive");
+    let layer = layer.end();
+    fs::write(archive, packed(name, (&layer, &hex(&layer)), inside, &[])).expect("the archive");
 }
 
 /// What a binary is linked with, by the loader's own word.
@@ -104,8 +109,8 @@ fn libraries(binary: &Path) -> Vec<PathBuf> {
     paths.map(PathBuf::from).collect()
 }
 
-/// An archive of one layer.
-fn packed(name: &str, layer: &[u8], entrypoint: &str, arguments: &[&str]) -> Vec<u8> {
+/// An archive of one layer, given with its digest.
+fn packed(name: &str, (layer, digest): (&[u8], &str), entrypoint: &str, arguments: &[&str]) -> Vec<u8> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -117,10 +122,10 @@ fn packed(name: &str, layer: &[u8], entrypoint: &str, arguments: &[&str]) -> Vec
             "User": "65532:65532", "Entrypoint": [entrypoint], "Cmd": arguments, "WorkingDir": "/",
             "Env": ["PATH=/usr/local/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
         },
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(layer))]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
     });
     let config = config.to_string().into_bytes();
-    let (config_name, layer_name) = (format!("{}.json", hex(&config)), format!("{}/layer.tar", hex(layer)));
+    let (config_name, layer_name) = (format!("{}.json", hex(&config)), format!("{digest}/layer.tar"));
     let manifest = json!([{"Config": config_name, "RepoTags": [name], "Layers": [layer_name]}]);
     let mut archive = Layer::default();
     archive.file(&config_name, 0o644, &config);
