@@ -48,3 +48,48 @@ fn shown(headers: &HeaderMap) -> Option<&[u8]> {
     let text = bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()))?;
     (!text.is_empty()).then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn found(headers: &[(&'static str, &'static str)]) -> Option<String> {
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+        shown(&headers).map(|text| String::from_utf8_lossy(text).into_owned())
+    }
+
+    #[test]
+    fn a_key_is_shown_as_a_bearer_or_in_a_header_of_its_own() {
+        for headers in [
+            &[("authorization", "Bearer the-key")][..],
+            &[("authorization", "bearer   the-key ")],
+            &[("authorization", "BEARER the-key")],
+            &[("x-api-key", "the-key")],
+            &[("x-api-key", " the-key ")],
+            &[("authorization", "Bearer the-key"), ("x-api-key", "another")],
+            &[("authorization", "Basic dTpw"), ("x-api-key", "the-key")],
+        ] {
+            assert_eq!(found(headers).as_deref(), Some("the-key"), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_shows_no_key_shows_none() {
+        for headers in [
+            &[][..],
+            &[("authorization", "")],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer ")],
+            &[("authorization", "Basic dTpw")],
+            &[("authorization", "the-key")],
+            &[("authorization", "Bearerthe-key")],
+            &[("x-api-key", "")],
+            &[("cookie", "key=the-key")],
+        ] {
+            assert_eq!(found(headers), None, "{headers:?}");
+        }
+    }
+}

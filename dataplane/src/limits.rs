@@ -124,3 +124,105 @@ impl Drop for BodyPermit {
         self.gauges.body_bytes.fetch_sub(self.bytes, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::{Just, Strategy, prop_oneof};
+    use proptest::{collection, prop_assert, prop_assert_eq, proptest};
+    use snapshot::{Allow, Key, KeyId, Owner, TeamName};
+
+    use super::*;
+    use crate::live::LiveKey;
+
+    const CALLS_MAX: u32 = 4;
+    const KEY_CALLS_MAX: u32 = 2;
+    const BYTES_MAX: u64 = 100;
+
+    fn grant(name: &str) -> Grant {
+        let key = Key {
+            id: KeyId::new("default", name).expect("an id"),
+            owner: Owner {
+                team: TeamName::new("default").expect("a team"),
+                user: None,
+                application: None,
+                environment: None,
+                cost_center: None,
+            },
+            hashes: BTreeSet::new(),
+            allow: Allow::default(),
+            expires_at: None,
+            suspended: false,
+            calls_in_flight_max: Some(KEY_CALLS_MAX),
+            policy: None,
+        };
+        Grant { key: Arc::new(LiveKey { key, policy: None, gauges: Arc::default() }) }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// A call of one of three keys, with a body of so many bytes.
+        Begin(usize, u64),
+        /// A body that grows.
+        Grow(usize, u64),
+        /// A call ends, whichever way.
+        End(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..3_usize, prop_oneof![Just(0), 0..80_u64]).prop_map(|(key, bytes)| Step::Begin(key, bytes)),
+            (0..6_usize, 0..40_u64).prop_map(|(call, bytes)| Step::Grow(call, bytes)),
+            (0..6_usize).prop_map(Step::End),
+        ]
+    }
+
+    /// What runs: whose it is and what it holds.
+    type Running = Vec<(usize, Hold, BodyPermit)>;
+
+    /// Takes one step; what is refused holds nothing afterwards.
+    fn take(step: &Step, process: &Arc<Process>, grants: &[Grant; 3], running: &mut Running) {
+        match *step {
+            Step::Begin(key, bytes) => {
+                if let Ok(hold) = reserve(process, &grants[key])
+                    && let Ok(permit) = hold.body(bytes)
+                {
+                    running.push((key, hold, permit));
+                }
+            }
+            Step::Grow(call, bytes) if call < running.len() => {
+                if running[call].2.grow(bytes).is_err() {
+                    drop(running.remove(call));
+                }
+            }
+            Step::End(call) if call < running.len() => drop(running.remove(call)),
+            Step::Grow(..) | Step::End(_) => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_and_nothing_is_lost_whatever_calls_come_grow_and_end(steps in collection::vec(step(), 0..60)) {
+            let process = Arc::new(Process::new(CALLS_MAX, BYTES_MAX));
+            let grants = ["a", "b", "c"].map(grant);
+            let mut running = Running::new();
+            for step in &steps {
+                take(step, &process, &grants, &mut running);
+                let bytes = |key: Option<usize>| -> u64 {
+                    running.iter().filter(|(owner, ..)| key.is_none_or(|key| *owner == key)).map(|(.., permit)| permit.bytes()).sum()
+                };
+                prop_assert_eq!((process.calls() as usize, process.body_bytes()), (running.len(), bytes(None)));
+                prop_assert!(process.calls() <= CALLS_MAX && process.body_bytes() <= BYTES_MAX);
+                for (place, grant) in grants.iter().enumerate() {
+                    let own = running.iter().filter(|(owner, ..)| *owner == place).count();
+                    prop_assert_eq!(grant.key.gauges.calls.load(Relaxed) as usize, own);
+                    prop_assert_eq!(grant.key.gauges.body_bytes.load(Relaxed), bytes(Some(place)));
+                    prop_assert!(own <= KEY_CALLS_MAX as usize && bytes(Some(place)) <= BYTES_MAX / 2);
+                }
+            }
+            drop(running);
+            prop_assert_eq!((process.calls(), process.body_bytes()), (0, 0));
+        }
+    }
+}

@@ -37,3 +37,51 @@ pub(super) fn tell_preflight(headers: &mut HeaderMap, asked: &HeaderMap) {
     }
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(allow: &[&str], origin: Option<&'static str>) -> Option<HeaderValue> {
+        let cors = Cors { allow_origins: allow.iter().map(|text| (*text).to_owned()).collect() };
+        let mut headers = HeaderMap::new();
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+        }
+        allowed(&cors, &headers)
+    }
+
+    #[test]
+    fn an_origin_is_allowed_when_it_is_named_to_the_letter() {
+        let allow = ["https://app.example.com", "http://localhost:3000"];
+        assert_eq!(told(&allow, Some("https://app.example.com")), Some(HeaderValue::from_static("https://app.example.com")));
+        for stranger in [
+            "https://app.example.com.evil.example",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://example.com",
+            "null",
+            "*",
+            "",
+        ] {
+            assert_eq!(told(&allow, Some(stranger)), None, "{stranger}");
+        }
+        assert_eq!(told(&allow, None), None, "whoever is no browser is told nothing");
+    }
+
+    #[test]
+    fn without_a_list_no_origin_is_allowed_and_a_star_allows_all() {
+        assert_eq!(told(&[], Some("https://app.example.com")), None);
+        assert_eq!(told(&["*"], Some("https://any.example")), Some(HeaderValue::from_static("*")));
+    }
+
+    #[test]
+    fn a_preflight_is_an_options_request_of_a_browser_that_asks_for_a_method() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ORIGIN, HeaderValue::from_static("https://app.example.com"));
+        assert!(!is_preflight(&Method::OPTIONS, &headers));
+        headers.insert("access-control-request-method", HeaderValue::from_static("POST"));
+        assert!(is_preflight(&Method::OPTIONS, &headers));
+        assert!(!is_preflight(&Method::POST, &headers));
+    }
+}

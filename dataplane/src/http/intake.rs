@@ -128,3 +128,34 @@ fn is_json(kind: &[u8]) -> bool {
     let essence = kind.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
     essence.eq_ignore_ascii_case(b"application/json") || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case(b"+json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: http::HeaderName, value: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        check_content(&headers).is_ok()
+    }
+
+    #[test]
+    fn a_body_may_be_json_by_any_of_its_names_or_say_nothing() {
+        assert!(check_content(&HeaderMap::new()).is_ok());
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=utf-8", "application/vnd.api+json"] {
+            assert!(check(CONTENT_TYPE, kind), "{kind}");
+        }
+        for kind in ["text/plain", "multipart/form-data; boundary=x", "application/jsonl", "application/x-www-form-urlencoded", "+json", ""]
+        {
+            assert!(!check(CONTENT_TYPE, kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_body_is_not_taken() {
+        for encoding in ["gzip", "br", "zstd", "deflate", "identity, gzip"] {
+            assert!(!check(CONTENT_ENCODING, encoding), "{encoding}");
+        }
+        assert!(check(CONTENT_ENCODING, "Identity"));
+    }
+}

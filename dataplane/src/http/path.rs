@@ -42,3 +42,51 @@ pub(super) fn dialect(path: &str) -> Dialect {
 fn shown(path: &str) -> String {
     path.chars().take(PATH_SHOWN_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_surface_has_one_path_that_takes_post_alone() {
+        for surface in Surface::ALL {
+            let path = format!("/v1{}", surface.path());
+            assert_eq!(parse(&Method::POST, &path).ok(), Some(Asked::Call(surface)));
+            for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
+                assert!(matches!(parse(&method, &path), Err(Refusal::MethodNotAllowed { allowed: "POST" })), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn models_are_listed_and_looked_up_and_a_name_may_hold_slashes() {
+        for (path, asked) in [
+            ("/v1/models", Asked::Models),
+            ("/v1/models/", Asked::Models),
+            ("/v1/models/m", Asked::Model("m")),
+            ("/v1/models/provider/org/m", Asked::Model("provider/org/m")),
+        ] {
+            assert_eq!(parse(&Method::GET, path).ok(), Some(asked), "{path}");
+            assert!(matches!(parse(&Method::POST, path), Err(Refusal::MethodNotAllowed { allowed: "GET" })), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_near_a_path_is_none_and_is_told_back_bounded() {
+        for path in
+            ["", "/", "/v1", "/v1/", "/chat/completions", "/v1/chat/completions/", "/V1/chat/completions", "/v1/modelsx", "/v2/models"]
+        {
+            assert!(matches!(parse(&Method::POST, path), Err(Refusal::UnknownPath { .. })), "{path}");
+        }
+        let Err(Refusal::UnknownPath { path }) = parse(&Method::GET, &"/é".repeat(500)) else { panic!("no such path") };
+        assert_eq!(path.chars().count(), PATH_SHOWN_MAX);
+    }
+
+    #[test]
+    fn errors_speak_the_dialect_of_the_path() {
+        assert_eq!(dialect("/v1/messages"), Dialect::Anthropic);
+        assert_eq!(dialect("/v1/messages/count_tokens"), Dialect::Anthropic);
+        assert_eq!(dialect("/v1/chat/completions"), Dialect::OpenAi);
+        assert_eq!(dialect("/nowhere"), Dialect::OpenAi);
+    }
+}

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::house::within_the_hour;
 use crate::manifests::text_of;
 
 /// A call to be made.
@@ -105,7 +106,7 @@ impl Calling {
 
     /// The whole answer.
     pub async fn answer(self) -> Answer {
-        self.0.await.expect("a client does not panic")
+        within_the_hour(self.0).await.expect("a client does not panic")
     }
 
     /// The client leaves: its connection is gone at once.
@@ -170,7 +171,7 @@ impl Raw {
     pub async fn hears(&mut self, until: &str) -> String {
         let mut heard = Vec::new();
         while !String::from_utf8_lossy(&heard).contains(until) {
-            if self.0.read_buf(&mut heard).await.unwrap_or(0) == 0 {
+            if within_the_hour(self.0.read_buf(&mut heard)).await.unwrap_or(0) == 0 {
                 break;
             }
         }
@@ -180,7 +181,7 @@ impl Raw {
     /// All bytes until the gateway closes.
     pub async fn hears_the_end(&mut self) -> String {
         let mut heard = Vec::new();
-        drop(self.0.read_to_end(&mut heard).await);
+        drop(within_the_hour(self.0.read_to_end(&mut heard)).await);
         String::from_utf8(heard).expect("text")
     }
 }

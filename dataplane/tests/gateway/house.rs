@@ -120,6 +120,11 @@ impl House {
     }
 }
 
+/// What must come within an hour of the paused clock; without a limit a fault would hang the test.
+pub async fn within_the_hour<T>(coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), coming).await.expect("it comes within an hour")
+}
+
 /// Lets so many milliseconds pass.
 pub async fn elapse(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;

@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 
+use crate::house::within_the_hour;
+
 /// A whole answer to a chat call.
 pub const ANSWER: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m-1","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 
@@ -106,7 +108,7 @@ impl Pipes {
                     return state.waiting.remove(place);
                 }
             }
-            arrived.await;
+            within_the_hour(arrived).await;
         }
     }
 
@@ -158,7 +160,7 @@ impl Line {
                     return Asked { body, ..asked };
                 }
             }
-            let read = self.io.read_buf(&mut self.unread).await.expect("the pipe");
+            let read = within_the_hour(self.io.read_buf(&mut self.unread)).await.expect("the pipe");
             assert!(read > 0, "the gateway closed the connection without asking: {:?}", String::from_utf8_lossy(&self.unread));
         }
     }
@@ -192,6 +194,6 @@ impl Line {
     /// Waits until the gateway leaves.
     pub async fn left(&mut self) {
         let mut rest = [0; 1024];
-        while self.io.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        while within_the_hour(self.io.read(&mut rest)).await.is_ok_and(|read| read > 0) {}
     }
 }

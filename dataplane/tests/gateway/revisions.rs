@@ -1,6 +1,6 @@
 //! A configuration that changes while calls run: each sees one.
 
-use crate::client::Call;
+use crate::client::{Call, Raw};
 use crate::house::House;
 use crate::manifests::{key, policy, provider, with_credential};
 use crate::provider::{ANSWER, DONE, event};
@@ -37,6 +37,23 @@ async fn a_call_goes_on_with_the_configuration_that_it_began_with() {
     assert_eq!(calling.answer().await.status, 200);
     let revisions: Vec<_> = house.receipts().iter().map(|receipt| receipt["revision"].as_str().map(str::to_owned)).collect();
     assert_eq!(revisions, [Some(first), Some(second)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_comes_while_a_body_is_read_is_for_the_next_call() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    let mut house = House::of(&before());
+    let first = house.gateway.live.current().expect("a configuration").revision.text.to_string();
+    let mut client = Raw(house.line());
+    client.announce("app", body.len()).await;
+    client.say(&body[..9]).await;
+    house.settle().await;
+    house.configure(&after());
+    client.say(&body[9..]).await;
+    let (_line, asked) = house.providers.answers("alpha.example", 200, ANSWER).await;
+    assert_eq!(asked.header("authorization"), "Bearer credential-of-alpha");
+    client.hears("hello").await;
+    assert_eq!(house.receipts()[0]["revision"], first);
 }
 
 #[tokio::test(start_paused = true)]
