@@ -1,12 +1,21 @@
 //! One connection to a provider, HTTP/1.1 or HTTP/2, and one exchange on it.
 
+use std::time::Duration;
+
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::dial::Dialled;
 use super::pieces::Pieces;
+
+/// How often a connection of HTTP/2 with calls on it is asked whether it lives. Many calls share it, so that one that
+/// died in silence would fail them all, and each next one too.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// How long it may take to say so.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that can take a request.
 #[derive(Debug)]
@@ -22,7 +31,9 @@ impl Connection {
     pub(super) async fn open(dialled: Dialled) -> Result<Self, hyper::Error> {
         let io = TokioIo::new(dialled.io);
         if dialled.http2 {
-            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
+            let (sender, connection) = builder.handshake(io).await?;
             tokio::spawn(async move { drop(connection.await) });
             return Ok(Self::Http2(sender));
         }

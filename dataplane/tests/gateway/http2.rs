@@ -49,7 +49,8 @@ async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Response<
     Ok(Response::builder().header("content-type", "application/json").body(Full::from(ANSWER)).expect("an answer"))
 }
 
-/// Serves one connection to the host; ends when the sender is dropped.
+/// Serves one connection to the host; closes it when the sender is dropped, and falls silent, the connection open, when it
+/// sends.
 async fn serve(house: &House, host: &str) -> (Arc<Seen>, oneshot::Sender<()>) {
     let line = house.providers.line(host).await;
     let seen = Arc::new(Seen::default());
@@ -57,9 +58,10 @@ async fn serve(house: &House, host: &str) -> (Arc<Seen>, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(async move {
         let service = service_fn(move |request| answer(theirs.clone(), request));
+        let mut connection = Box::pin(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(line.io), service));
         tokio::select! {
-            ended = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(line.io), service) => drop(ended),
-            _ = stopped => {}
+            ended = connection.as_mut() => drop(ended),
+            told = stopped => if told.is_ok() { std::future::pending().await },
         }
     });
     (seen, stop)
@@ -147,6 +149,24 @@ async fn a_connection_of_http2_that_ends_is_dialled_anew() {
         house.settle().await;
     }
     assert_eq!(house.providers.dialled().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_http2_that_fell_silent_is_given_up_and_dialled_anew() {
+    let house = House::of(&[secure_provider("alpha", ""), key("app", "")]);
+    house.host("alpha.example", Manner::Http2);
+    let first = house.call(Call::chat("app", "alpha/m"));
+    let (seen, stop) = serve(&house, "alpha.example").await;
+    seen.go.notify_one();
+    assert_eq!(first.answer().await.status, 200);
+    stop.send(()).expect("it is served");
+    let lost = house.call(Call::chat("app", "alpha/m")).answer().await;
+    assert_eq!((lost.status, lost.code().as_str()), (502, "upstream_unreachable"));
+    assert_eq!(lost.after.as_secs(), 30, "long before the first-byte time");
+    let calling = house.call(Call::chat("app", "alpha/m"));
+    let (seen, _stop) = serve(&house, "alpha.example").await;
+    seen.go.notify_one();
+    assert_eq!(calling.answer().await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
