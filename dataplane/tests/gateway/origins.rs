@@ -99,9 +99,12 @@ async fn a_call_that_left_on_a_connection_that_then_broke_is_not_made_twice() {
 #[tokio::test(start_paused = true)]
 async fn a_credential_goes_to_its_own_provider_and_the_clients_key_to_none() {
     let house = house();
+    // Kept open, so that a connection could be used again by the wrong provider.
+    let mut open = Vec::new();
     for name in ["alpha", "beta"] {
         let calling = house.call(Call::chat("app", &format!("{name}/m")));
-        let (_line, asked) = house.providers.answers(&format!("{name}.example"), 200, ANSWER).await;
+        let (line, asked) = house.providers.answers(&format!("{name}.example"), 200, ANSWER).await;
+        open.push(line);
         assert_eq!(calling.answer().await.status, 200);
         assert_eq!(asked.header("authorization"), format!("Bearer credential-of-{name}"));
         assert_eq!(asked.header("host"), format!("{name}.example"));
