@@ -105,14 +105,22 @@ impl Cluster {
     /// # Panics
     /// When it does not start.
     pub async fn control_plane() -> Result<Self, Missing> {
-        blocking(|| {
-            let tools = tools::build()?;
-            let directory = tempfile::Builder::new().prefix("portolan-api-").tempdir().expect("a folder").keep();
-            let mut command = Command::new(&tools.up);
-            command.arg("control-plane").arg(&directory).arg(&tools.kube);
-            Ok(Self::of(Held::start(command, directory), &tools.kube, false))
-        })
-        .await
+        blocking(Self::start_control_plane).await
+    }
+
+    /// The same without a runtime.
+    ///
+    /// # Errors
+    /// What this machine lacks.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_control_plane() -> Result<Self, Missing> {
+        let tools = tools::build()?;
+        let directory = tempfile::Builder::new().prefix("portolan-api-").tempdir().expect("a folder").keep();
+        let mut command = Command::new(&tools.up);
+        command.arg("control-plane").arg(&directory).arg(&tools.kube);
+        Ok(Self::of(Held::start(command, directory), &tools.kube, false))
     }
 
     fn of(held: Held, kube: &Path, has_nodes: bool) -> Self {
@@ -186,11 +194,12 @@ impl Cluster {
         command
     }
 
-    /// Brings the archive of an image to every node.
+    /// Brings the archive of an image to every node. To be asked before a test is [`alone`](Self::alone), whose end it awaits.
     ///
     /// # Panics
     /// When a node does not take it.
     pub async fn load_image(&self, archive: &Path) {
+        let _turn = self.turns.take(false).await;
         let began = Instant::now();
         let commands: Vec<Command> = match &self.held {
             Some(held) => (1..=NODES).map(|number| held.import(&format!("node{number}"), archive)).collect(),

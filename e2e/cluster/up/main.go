@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -72,6 +74,8 @@ func (s *spec) tell(kind, what string) {
 func init() {
 	// Children die with the thread that started them (Pdeathsig), and the first thread lives as long as the process.
 	runtime.LockOSThread()
+	// Whoever listened may be gone, and there is still to be cleared up. (Ignored, it would be ignored by all children.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
 func main() {

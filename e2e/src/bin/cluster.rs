@@ -1,4 +1,5 @@
-//! The cluster of the tests, for a person: started, described, and gone with Enter or Ctrl-C.
+//! The cluster of the tests, for a person: started, described, and gone with Enter or Ctrl-C. With the word `api` it is etcd
+//! and an API server only.
 #![expect(clippy::print_stdout, reason = "a program that talks with a person")]
 
 use std::io::BufRead as _;
@@ -7,16 +8,19 @@ use std::process::ExitCode;
 use e2e::cluster::Cluster;
 
 fn main() -> ExitCode {
-    let cluster = match Cluster::start() {
+    let alone = std::env::args().nth(1).is_some_and(|word| word == "api");
+    let cluster = match if alone { Cluster::start_control_plane() } else { Cluster::start() } {
         Ok(cluster) => cluster,
         Err(missing) => {
             println!("a cluster needs {missing}");
             return ExitCode::FAILURE;
         }
     };
-    println!("export KUBECONFIG={}", cluster.kubeconfig().display());
-    println!("Tests use it with PORTOLAN_E2E_KUBECONFIG={}", cluster.kubeconfig().display());
-    println!("kubectl is on your PATH or `{} kubectl`; Enter ends the cluster.", cluster.kubectl_command(&[]).get_program().display());
+    let (kubeconfig, kubectl) = (cluster.kubeconfig().display(), cluster.kubectl_command(&[]));
+    println!(
+        "export KUBECONFIG={kubeconfig}\nTests use it with PORTOLAN_E2E_KUBECONFIG={kubeconfig}\nkubectl is on your PATH or `{} kubectl`; Enter ends the cluster.",
+        kubectl.get_program().display()
+    );
     drop(std::io::stdin().lock().lines().next());
     ExitCode::SUCCESS
 }

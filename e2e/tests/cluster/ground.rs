@@ -1,5 +1,9 @@
 //! What the tests stand on: names, policies, nodes that die and come back.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use e2e::cluster::{self, Namespace};
@@ -113,13 +117,66 @@ async fn a_node_that_was_killed_is_noticed_and_comes_back_with_new_pods() {
 #[tokio::test]
 async fn a_control_plane_alone_takes_objects_seconds_after_it_was_asked_for() {
     let began = Instant::now();
-    let Ok(cluster) = cluster::Cluster::control_plane().await.map_err(|missing| eprintln!("SKIPPED a control plane: {missing}")) else {
-        return;
-    };
+    let cluster = cluster::Cluster::control_plane().await.expect("what a control plane needs");
     eprintln!("{:6.1} s a control plane is up", began.elapsed().as_secs_f64());
     let namespace = cluster.namespace("a_control_plane").await;
     namespace.kubectl(&["create", "configmap", "one", "--from-literal=a=b"]).await;
     let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> = kube::Api::namespaced(cluster.client(), namespace.name());
     let read = maps.get("one").await.expect("what was just written");
     assert_eq!(read.data.and_then(|mut data| data.remove("a")).as_deref(), Some("b"));
+}
+
+/// The control plane of another test run, as a process.
+struct OtherRun {
+    process: Child,
+    folder: PathBuf,
+    address: SocketAddr,
+}
+
+impl OtherRun {
+    async fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cluster"));
+        let mut process = command.arg("api").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the run");
+        let output = process.stdout.take().expect("a pipe");
+        let mut run = Self { process, folder: PathBuf::new(), address: SocketAddr::from(([0; 4], 0)) };
+        let line = tokio::task::spawn_blocking(move || BufReader::new(output).lines().next()).await.expect("a thread");
+        let told = line.and_then(Result::ok).expect("a line");
+        let kubeconfig = Path::new(told.strip_prefix("export KUBECONFIG=").expect("a control plane that was started"));
+        let text = std::fs::read_to_string(kubeconfig).expect("the kubeconfig");
+        let (_, rest) = text.split_once("https://").expect("a server");
+        run.address = rest.split('"').next().expect("its end").parse().expect("an address");
+        run.folder = kubeconfig.ancestors().nth(2).expect("the folder of the run").to_owned();
+        assert!(TcpStream::connect(run.address).is_ok(), "its API server answers");
+        run
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ended");
+    }
+}
+
+impl Drop for OtherRun {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+#[tokio::test]
+async fn a_killed_test_run_leaves_neither_processes_nor_files() {
+    let mut run = OtherRun::start().await;
+    run.kill();
+    e2e::until("the API server is gone", async || TcpStream::connect(run.address).is_err().then_some(())).await;
+    e2e::until("its files are gone", async || (!run.folder.exists()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn processes_go_when_what_holds_them_is_killed() {
+    let run = OtherRun::start().await;
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.process.id())).expect("what holds them");
+    let killed = Command::new("kill").arg("-KILL").args(children.split_whitespace()).status().expect("kill");
+    assert!(killed.success(), "{children}");
+    e2e::until("the API server is gone", async || TcpStream::connect(run.address).is_err().then_some(())).await;
+    std::fs::remove_dir_all(&run.folder).expect("what nobody is left to remove");
 }
