@@ -83,7 +83,15 @@ impl Cluster {
     }
 
     /// Lists, then watches, until nobody listens.
-    pub(super) async fn follow(mut self) {
+    pub(super) async fn follow_while_heard(self) {
+        let told = self.told.clone();
+        tokio::select! {
+            () = told.closed() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(mut self) {
         let mut pauses = 0;
         while self.round(&mut pauses).await.is_ok() {
             let pause = PAUSE.0.saturating_mul(1 << pauses.min(16)).min(PAUSE.1);
@@ -104,7 +112,8 @@ impl Cluster {
         }
         loop {
             match self.watch(&mut version, pauses).await? {
-                Ok(Next::Watch) if *pauses == 0 => {}
+                // It ended in order, and had told something: at once again, but not for ever.
+                Ok(Next::Watch) if *pauses == 0 => *pauses = 1,
                 // Again from a list: the server no longer knows the version, or ends watches as soon as they begin.
                 Ok(Next::Watch | Next::List) => return Ok(()),
                 Err(error) => {

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use snapshot::GatewayId;
 use snapshot::bundle::{INDEX_BYTES_MAX, PART_BYTES_MAX, index_name};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::objects::Objects;
 
@@ -30,11 +31,15 @@ type Look = Vec<(OsString, u64, u64, Option<SystemTime>)>;
 pub(super) struct Volume {
     folder: PathBuf,
     seen: Look,
+    /// Goes on when whoever waits has something else to do in between.
+    poll: Interval,
 }
 
 impl Volume {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, seen: Look::new() }
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { folder, seen: Look::new(), poll }
     }
 
     /// Reads what the volume's index names; `None`: there is no index yet.
@@ -50,10 +55,10 @@ impl Volume {
         read
     }
 
-    /// Waits until the volume looks otherwise than when it was read.
-    pub(super) async fn changed(&self) {
+    /// Waits until the volume looks otherwise than when it was read. May be dropped and asked again.
+    pub(super) async fn changed(&mut self) {
         loop {
-            tokio::time::sleep(POLL).await;
+            self.poll.tick().await;
             if look(&self.folder) != self.seen {
                 return;
             }

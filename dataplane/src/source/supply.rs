@@ -141,7 +141,7 @@ impl Bundle {
             bundle.start_from_files(|_, _| {});
         }
         if let Some(cluster) = cluster {
-            tokio::spawn(cluster.follow());
+            tokio::spawn(cluster.follow_while_heard());
         }
         bundle
     }
@@ -163,12 +163,14 @@ impl Bundle {
         }
         found.sort_by_key(|(_, objects)| Reverse(objects.index(&self.gateway).map_or(0, |index| index.sequence)));
         for (place, objects) in found {
-            match judge(&self.gateway, None, &objects) {
+            let judged = judge(&self.gateway, self.served.borrow().as_ref(), &objects);
+            match judged {
                 Ok(Some(joined)) => {
                     hold(&joined.index, &objects);
-                    return self.take(place, joined, objects);
+                    self.take(place, joined, objects);
                 }
                 Ok(None) => {}
+                Err(Refusal::Older { .. }) if self.may_lag(place) => {}
                 Err(refusal) => self.trouble(place, Some(refusal.to_string())),
             }
         }
@@ -226,8 +228,7 @@ impl Bundle {
                 match judged {
                     Ok(Some(joined)) => return self.take(Place::Volume, joined, objects),
                     Ok(None) => None,
-                    // The kubelet is slower than the API server.
-                    Err(Refusal::Older { .. }) if self.told.is_some() => None,
+                    Err(Refusal::Older { .. }) if self.may_lag(Place::Volume) => None,
                     Err(refusal) => Some(refusal.to_string()),
                 }
             }
@@ -236,6 +237,11 @@ impl Bundle {
             Err(error) => Some(error.to_string()),
         };
         self.trouble(Place::Volume, trouble);
+    }
+
+    /// Whether it is no trouble that this place is behind. The kubelet is slower than the API server.
+    fn may_lag(&self, place: Place) -> bool {
+        place == Place::LastGood || self.told.is_some()
     }
 
     fn hear(&mut self, told: Told) {
@@ -293,14 +299,14 @@ impl Bundle {
     fn take(&mut self, place: Place, joined: Joined, mut objects: Objects) {
         self.served.send_replace(Some(Served::of(&joined.index)));
         objects.keep_named(&joined.index);
-        self.troubles.clear();
         self.news.push_back(News::Take(Box::new(loaded(joined, place))));
-        let kept = match &self.last_good {
-            Some(last_good) if place != Place::LastGood => last_good.write(&objects),
-            Some(_) | None => Ok(()),
-        };
-        if let Err(error) = kept {
-            self.trouble(Place::LastGood, Some(format!("cannot be kept: {error}")));
+        self.troubles.remove(&place);
+        if !self.troubles.is_empty() {
+            self.news.push_back(News::Trouble(self.all_troubles()));
+        }
+        if let Some(last_good) = self.last_good.as_ref().filter(|_| place != Place::LastGood) {
+            let kept = last_good.write(&objects);
+            self.trouble(Place::LastGood, kept.err().map(|error| format!("cannot be kept: {error}")));
         }
     }
 
@@ -313,11 +319,105 @@ impl Bundle {
         if before == trouble {
             return;
         }
-        let lines = self.troubles.iter().map(|(place, text)| format!("{}: {text}", place.word()));
-        let all = lines.collect::<Vec<_>>().join("; ");
-        self.news.push_back(match trouble {
-            Some(_) => News::Failed(all),
-            None => News::Trouble(Some(all).filter(|all| !all.is_empty())),
+        let all = self.all_troubles();
+        self.news.push_back(match (trouble, all) {
+            (Some(_), Some(all)) => News::Failed(all),
+            (_, all) => News::Trouble(all),
         });
+    }
+
+    fn all_troubles(&self) -> Option<String> {
+        let lines = self.troubles.iter().map(|(place, text)| format!("{}: {text}", place.word()));
+        Some(lines.collect::<Vec<_>>().join("; ")).filter(|all| !all.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snapshot::bundle::Torn;
+
+    use super::super::apiserver::ApiError;
+    use super::*;
+    use crate::clock::Clock;
+
+    /// A start that asks an API server which tells what the test says.
+    fn start() -> (Bundle, mpsc::Sender<Told>) {
+        let (sender, told) = mpsc::channel(8);
+        let gateway = GatewayId::new("default", "portolan").expect("a name");
+        let places = Places { gateway, volume: None, last_good: None, api: None };
+        let mut bundle = Bundle::open(&places, Arc::new(Certainty::new(Clock::default())));
+        bundle.news.clear();
+        bundle.troubles.clear();
+        bundle.told = Some(told);
+        bundle.waiting = Waiting::ForWord(bundle.certainty.clock.now() + PATIENCE);
+        bundle.certainty.confirm();
+        (bundle, sender)
+    }
+
+    /// Whether it is settled so long after what it was told.
+    async fn settled(told: Vec<Told>, after: Duration) -> bool {
+        let (mut bundle, sender) = start();
+        for one in told {
+            sender.send(one).await.expect("it listens");
+        }
+        let following = async {
+            loop {
+                bundle.next().await;
+            }
+        };
+        assert!(tokio::time::timeout(after, following).await.is_err());
+        bundle.certainty.settled()
+    }
+
+    fn status(status: u16) -> ApiError {
+        ApiError::Status { status, message: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_a_word_of_the_api_server_but_not_for_ever() {
+        let (soon, later, long) = (PATIENCE / 2, PATIENCE * 2, PATIENCE * 1000);
+        assert!(!settled(vec![], soon).await);
+        assert!(settled(vec![], later).await, "nothing was told");
+        for answer in [Told::Same, Told::Absent, Told::Silent(ApiError::Slow), Told::Silent(status(503))] {
+            let text = format!("{answer:?}");
+            assert!(settled(vec![answer], soon).await, "{text}");
+        }
+        for denied in [401, 403] {
+            assert!(!settled(vec![Told::Silent(status(denied))], soon).await);
+            assert!(settled(vec![Told::Silent(status(denied))], later).await);
+        }
+        let torn = || Told::Refused(Refusal::Torn(Torn::GatewayMissing));
+        assert!(!settled(vec![torn()], long).await, "it is newer, and the API server answers");
+        assert!(!settled(vec![Told::Parts(status(503))], long).await, "the index was told");
+        assert!(!settled(vec![torn(), Told::Silent(status(403))], long).await);
+        assert!(settled(vec![torn(), Told::Silent(ApiError::Slow)], soon).await, "it answers no more");
+        let older = Told::Refused(Refusal::Older { offered: 1, served: 2 });
+        assert!(settled(vec![older], soon).await, "what is in use is newer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn certainty_ages_until_the_api_server_confirms() {
+        let (mut bundle, sender) = start();
+        tokio::time::advance(Duration::from_secs(70)).await;
+        assert_eq!(bundle.certainty.confirmed_age_seconds(), Some(70), "counted from the start");
+        for (told, age) in [(Told::Silent(ApiError::Slow), 70), (Told::Absent, 70), (Told::Same, 0)] {
+            sender.send(told).await.expect("it listens");
+            bundle.next().await;
+            assert_eq!(bundle.certainty.confirmed_age_seconds(), Some(age));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_trouble_is_told_once() {
+        let (mut bundle, sender) = start();
+        for told in [Told::Absent, Told::Absent, Told::Silent(ApiError::Slow), Told::Same, Told::Same] {
+            sender.send(told).await.expect("it listens");
+        }
+        drop(sender);
+        assert!(matches!(bundle.next().await, News::Failed(all) if all == "the API server: there is no index"));
+        assert!(matches!(bundle.next().await, News::Failed(all) if all.contains("in time")));
+        assert!(matches!(bundle.next().await, News::Trouble(None)));
+        let silence = tokio::time::timeout(PATIENCE * 10, bundle.next()).await;
+        assert!(silence.is_err(), "{silence:?}");
     }
 }
