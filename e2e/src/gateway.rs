@@ -30,8 +30,14 @@ impl Gateway {
 
     /// The same, with variables in its environment.
     pub async fn start_with(manifests: &Path, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let manifests = manifests.to_str().expect("a path in UTF-8");
+        Self::start_bare(&[&["--manifests", manifests], flags].concat(), env).await
+    }
+
+    /// The same without a folder of manifests: the flags say where the configuration comes from.
+    pub async fn start_bare(flags: &[&str], env: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a folder");
-        let (process, ports) = spawn(&directory, manifests, flags, env);
+        let (process, ports) = spawn(&directory, flags, env);
         let mut gateway = Self { listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)), process, directory };
         let told = until("the gateway listens", async || {
             if let Some(status) = gateway.process.try_wait().expect("a child") {
@@ -127,12 +133,12 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(directory: &TempDir, manifests: &Path, flags: &[&str], env: &[(&str, &str)]) -> (Child, PathBuf) {
+fn spawn(directory: &TempDir, flags: &[&str], env: &[(&str, &str)]) -> (Child, PathBuf) {
     let inside = |name: &str| directory.path().join(name);
     let ports = inside("ports");
     let log = std::fs::File::create(inside("log")).expect("a file");
     let mut command = Command::new(binary("portolan-gateway"));
-    command.arg("--manifests").arg(manifests).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command.arg("--access-log").arg(inside("receipts")).arg("--print-ports").arg(&ports).args(flags);
     command
         .env_clear()

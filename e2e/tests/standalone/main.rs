@@ -5,6 +5,7 @@ mod bounds;
 mod errors;
 mod folders;
 mod leaving;
+mod mounted;
 mod providers;
 mod quickstart;
 mod relay;
