@@ -1,21 +1,18 @@
 //! The bundle as the API server has it. Only the index is watched, by its name; parts are fetched when an index names
-//! them and their digest is new. The only file that knows how Kubernetes tells of its objects.
+//! them and their digest is new.
 //!
 //! What it finds it tells to the supply, which decides. The API server may come and go: the pod serves what it has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use snapshot::GatewayId;
 use snapshot::bundle::{Index, Joined, PartKind, PartRef, index_name};
 use tokio::sync::{mpsc, watch};
 
 use super::ApiServer;
+use super::apiobjects::{Event, List, part_bytes};
 use super::apiserver::{ApiError, Lines, Session};
 use super::objects::Objects;
 use super::ratchet::{self, Refusal, Served};
@@ -103,7 +100,7 @@ impl Cluster {
 
     /// One list and the watches that go on from there. Progress sets the pauses back.
     async fn round(&mut self, pauses: &mut u32) -> Result<(), Unheard> {
-        let (mut version, index) = match self.list().await {
+        let List { mut version, index } = match self.list().await {
             Ok(listed) => listed,
             Err(error) => return self.tell(Told::Silent(error)).await,
         };
@@ -124,10 +121,9 @@ impl Cluster {
         }
     }
 
-    async fn list(&self) -> Result<(String, Option<String>), ApiError> {
+    async fn list(&self) -> Result<List, ApiError> {
         let body = Session::open(&self.server).await?.get(&self.index_path()).await?;
-        let List { metadata, items } = serde_json::from_slice(&body)?;
-        Ok((metadata.resource_version, items.into_iter().next().map(ConfigMap::index)))
+        Ok(List::parse(&body)?)
     }
 
     fn index_path(&self) -> String {
@@ -255,86 +251,4 @@ impl Cluster {
 
 async fn begin(server: &ApiServer, path: &str) -> Result<Lines, ApiError> {
     Session::open(server).await?.watch(path).await
-}
-
-#[derive(Deserialize)]
-struct List {
-    metadata: Metadata,
-    items: Vec<ConfigMap>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    #[serde(default)]
-    resource_version: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigMap {
-    #[serde(default)]
-    metadata: Metadata,
-    #[serde(default)]
-    data: Data,
-    #[serde(default)]
-    binary_data: Data,
-}
-
-/// The two keys that matter, of a ConfigMap or a Secret.
-#[derive(Default, Deserialize)]
-struct Data {
-    index: Option<String>,
-    part: Option<String>,
-}
-
-impl ConfigMap {
-    /// An empty one is an index that cannot be read.
-    fn index(self) -> String {
-        self.data.index.unwrap_or_default()
-    }
-}
-
-/// The bytes of a part's object; `None`: it has no such key. No message quotes what was read.
-fn part_bytes(body: &[u8], kind: PartKind) -> Result<Option<Vec<u8>>, serde_json::Error> {
-    let ConfigMap { data, binary_data, .. } = serde_json::from_slice(body)?;
-    let text = match kind {
-        PartKind::Config => binary_data.part,
-        PartKind::Credentials => data.part,
-    };
-    // What is no base64 is no part either.
-    Ok(text.and_then(|text| STANDARD.decode(text).ok()))
-}
-
-/// What a watch tells.
-#[derive(Debug, PartialEq, Eq)]
-enum Event {
-    /// The index is now this; `None`: it was deleted.
-    Index { version: String, index: Option<String> },
-    /// All that happened up to this version was told.
-    Bookmark { version: String },
-    /// The watch cannot go on, mostly because its version is too old.
-    Error,
-}
-
-impl Event {
-    fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Raw<'a> {
-            r#type: String,
-            #[serde(borrow)]
-            object: &'a RawValue,
-        }
-        let Raw { r#type, object } = serde_json::from_slice(line)?;
-        let map = || serde_json::from_str::<ConfigMap>(object.get());
-        Ok(match r#type.as_str() {
-            "ADDED" | "MODIFIED" => {
-                let map = map()?;
-                Self::Index { version: map.metadata.resource_version.clone(), index: Some(map.index()) }
-            }
-            "DELETED" => Self::Index { version: map()?.metadata.resource_version, index: None },
-            "BOOKMARK" => Self::Bookmark { version: map()?.metadata.resource_version },
-            _ => Self::Error,
-        })
-    }
 }

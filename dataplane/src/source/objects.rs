@@ -76,3 +76,37 @@ fn kind_word(kind: Option<EntryKind>) -> &'static str {
         None => "Unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crds::compile::compile;
+    use crds::world::World;
+
+    use super::*;
+
+    #[test]
+    fn each_entry_that_is_refused_is_told_with_its_kind_and_the_way_out() {
+        let mut compiled = compile(&World::parse([("a.yaml", "")]), None);
+        let (gateway, config) = compiled.gateways.pop_first().expect("the implied gateway");
+        let index = bundle::publish(None, &config.snapshot, &config.credentials).expect("it fits").index;
+        let refused = |kind: &str, id: &str, because| Refused { kind: kind.to_owned(), id: id.to_owned(), because };
+        let needs = Because::Needs { kind: EntryKind::Policy, id: "team/rules".to_owned() };
+        let refused = vec![
+            refused("policy", "team/rules", Because::Requires(vec!["hedging".to_owned()])),
+            refused("key", "team/one", needs),
+            refused("budget", "team/much", Because::Requires(vec!["budgets".to_owned()])),
+        ];
+        let joined = Joined { index, snapshot: config.snapshot, credentials: config.credentials, refused };
+        assert_eq!(joined.index.gateway, gateway);
+        let loaded = loaded(joined, Place::Volume);
+        let told: Vec<_> = loaded.reports.iter().map(|report| (&*report.kind, &*report.name, &*report.reason, report.served)).collect();
+        let expected = [
+            ("RoutingPolicy", "rules", "RequiresUpgrade", false),
+            ("VirtualKey", "one", "NeedsRefused", false),
+            ("Unknown", "much", "RequiresUpgrade", false),
+        ];
+        assert_eq!(told, expected);
+        assert!(loaded.reports[0].message.contains("hedging") && loaded.reports[0].message.contains("upgrade"));
+        assert!(loaded.reports.iter().all(|report| report.namespace == "team"));
+    }
+}

@@ -203,7 +203,9 @@ async fn a_bookmark_moves_the_version_from_which_is_watched() {
     let (mut operator, api, mut pod) = followed().await;
     api.compact(Gone::Status);
     api.bookmark();
+    let before = api.watches();
     api.end_watches();
+    pod.until("it watches again", |_| api.watches() > before).await;
     // Were the bookmark lost, the version would be gone and a list would come first.
     let lists = |api: &Api| api.asked().iter().filter(|(path, _)| path.contains('?') && !path.contains("watch=true")).count();
     api.write(&operator.publish("two"));
