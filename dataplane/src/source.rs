@@ -1,5 +1,6 @@
 //! Where configuration comes from: a folder of manifests, or a bundle that an operator made.
 
+mod apiobjects;
 mod apiserver;
 mod cluster;
 mod last_good;
