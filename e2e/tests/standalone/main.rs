@@ -1,5 +1,5 @@
 //! The gateway as a laptop runs it: a real process on a folder of manifests, real sockets on both sides.
-#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "what fails in a helper of a test fails the test, and tests measure time")]
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "helpers of tests: what fails here fails the test")]
 
 mod bounds;
 mod errors;
