@@ -226,18 +226,30 @@ proptest! {
     }
 }
 
+/// Where definitions are committed: for people, and in the chart.
+const DEFINITIONS: [&str; 2] = ["crds/manifests", "charts/portolan/files/crds"];
+
 #[test]
 fn the_committed_definitions_are_what_is_compiled_in() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-    for definition in crds::api::definitions() {
-        let path = folder.join(format!("{}.yaml", definition.spec.names.plural));
-        let text = serde_yaml::to_string(&definition).expect("YAML");
-        assert_eq!(
-            fs::read_to_string(&path).unwrap_or_default(),
-            text,
-            "run `cargo run -p crds --bin crdgen crds/manifests` and commit {}",
-            path.display()
-        );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in DEFINITIONS {
+        let mut names = Vec::new();
+        for definition in crds::api::definitions() {
+            let name = format!("{}.yaml", definition.spec.names.plural);
+            let text = serde_yaml::to_string(&definition).expect("YAML");
+            assert_eq!(
+                fs::read_to_string(root.join(folder).join(&name)).unwrap_or_default(),
+                text,
+                "run `cargo run -p crds --bin crdgen {}` and commit {folder}/{name}",
+                DEFINITIONS.join(" ")
+            );
+            names.push(name);
+        }
+        names.sort();
+        let mut found: Vec<_> =
+            fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+        found.sort();
+        assert_eq!(found, names, "{folder}");
     }
 }
 

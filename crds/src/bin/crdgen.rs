@@ -1,13 +1,18 @@
-//! `crdgen DIR`: writes every definition to `DIR/<plural>.yaml`.
+//! `crdgen DIR...`: writes every definition to `DIR/<plural>.yaml`, in each of the folders.
 
 use std::error::Error;
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(std::env::args().nth(1).ok_or("usage: crdgen DIR")?);
+    let folders: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
+    if folders.is_empty() {
+        return Err("usage: crdgen DIR...".into());
+    }
     for definition in crds::api::definitions() {
-        let name = format!("{}.yaml", definition.spec.names.plural);
-        std::fs::write(folder.join(name), serde_yaml::to_string(&definition)?)?;
+        let (name, text) = (format!("{}.yaml", definition.spec.names.plural), serde_yaml::to_string(&definition)?);
+        for folder in &folders {
+            std::fs::write(folder.join(&name), &text)?;
+        }
     }
     Ok(())
 }
