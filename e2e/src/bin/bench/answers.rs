@@ -4,7 +4,6 @@
 //! - `/messages/…` the same as an answer of Anthropic
 //! - `/stream-<events>-<microseconds>/…` a stream of chat chunks, one at a time
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// A script.
@@ -85,8 +84,7 @@ pub fn events(chunks: u32) -> Vec<String> {
     events.extend((1..chunks).map(|_| chunk("{\"content\":\" backpressure\"}", "null")));
     let mut end = chunk("{}", "\"stop\"");
     let total = 211 + chunks;
-    drop(write!(
-        end,
+    end.push_str(&format!(
         "data: {{\"id\":\"chatcmpl-BenchBenchBenchBenchBench0000\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[],\"usage\":{{\"prompt_tokens\":211,\"completion_tokens\":{chunks},\"total_tokens\":{total}}}}}\n\ndata: [DONE]\n\n"
     ));
     events.push(end);

@@ -5,10 +5,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks with a person")]
 
 mod answers;
+mod certificate;
 mod figures;
-mod ground;
+mod gateway;
 mod load;
-mod manifests;
 mod memory;
 mod paced;
 mod plan;

@@ -16,11 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::{Outcome, ground, process};
+use crate::{Outcome, certificate, process};
 
 /// Relays until the parent is gone.
 pub fn run(upstream: SocketAddr, tls: Option<&Path>) -> Outcome<()> {
-    let both = tls.map(|folder| Ok::<_, Box<dyn std::error::Error + Send + Sync>>((ground::acceptor(folder)?, ground::connector(folder)?)));
+    let both = tls
+        .map(|folder| Ok::<_, Box<dyn std::error::Error + Send + Sync>>((certificate::acceptor(folder)?, certificate::connector(folder)?)));
     let both = both.transpose()?;
     process::serve(async move |listener| match both {
         None => serve(listener, Pool { upstream, idle: Arc::default() }).await,
@@ -123,7 +124,11 @@ async fn serve_h2(listener: TcpListener, acceptor: TlsAcceptor, connector: &TlsC
     }
 }
 
-async fn relay_h2(mut request: Request<Incoming>, mut sender: http2::SendRequest<Incoming>, upstream: SocketAddr) -> Outcome<Response<Incoming>> {
+async fn relay_h2(
+    mut request: Request<Incoming>,
+    mut sender: http2::SendRequest<Incoming>,
+    upstream: SocketAddr,
+) -> Outcome<Response<Incoming>> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     *request.uri_mut() = Uri::builder().scheme("https").authority(upstream.to_string()).path_and_query(path).build()?;
     *request.version_mut() = Version::HTTP_2;

@@ -20,11 +20,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 
 use crate::answers::{Script, completion, events, message};
-use crate::{Outcome, ground, process, wire};
+use crate::{Outcome, certificate, process, wire};
 
 /// Answers until the parent is gone.
 pub fn run(tls: Option<&Path>) -> Outcome<()> {
-    let acceptor = tls.map(ground::acceptor).transpose()?;
+    let acceptor = tls.map(certificate::acceptor).transpose()?;
     process::serve(async move |listener| serve(listener, acceptor).await)
 }
 
@@ -53,7 +53,10 @@ impl Canned {
     fn new() -> Self {
         let whole = |body: String| {
             let length = body.len();
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+            format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .into_bytes()
         };
         Self { json: whole(completion()), messages: whole(message()) }
     }

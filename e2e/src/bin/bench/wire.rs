@@ -44,7 +44,7 @@ impl Answer {
             self.head.extend_from_slice(piece);
             let head = std::mem::take(&mut self.head);
             match self.read_head(&head) {
-                Some(body) => return self.take_body(&body.to_vec()),
+                Some(body) => return self.take_body(body),
                 None => {
                     self.head = head;
                     return false;

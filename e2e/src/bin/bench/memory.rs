@@ -1,0 +1,100 @@
+//! Resident memory: idle, at the peak of a reload, after many reloads, and for each open stream.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::figures::{Compared, Figure};
+use crate::gateway::Gateway;
+use crate::plan::Plan;
+use crate::process::Process;
+use crate::rounds::{Ground, LONG_STREAM};
+use crate::{Asked, Outcome, now};
+
+/// Streams at once.
+const STREAMS: u32 = 500;
+
+/// Time for what a start or a reload leaves to be given back.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Measures all of it, each in a gateway of its own.
+pub fn figures(ground: &Ground, asked: &Asked) -> Outcome<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (keys, goal) in [(10, 12.0), (10_000, 28.0)] {
+        let (mut idle, mut peak) = (Vec::new(), Vec::new());
+        for round in 0..asked.rounds {
+            let gateway = ground.gateway(&format!("memory-{keys}-{round}"), keys, 1, false, ground.subject)?;
+            sleep(SETTLE);
+            idle.push(gateway.process.memory_mib("VmRSS")?);
+            gateway.process.forget_peak()?;
+            reload(&gateway, 0)?;
+            peak.push(gateway.process.memory_mib("VmHWM")?);
+        }
+        let name = |what: &str| format!("memory, {keys} keys: {what}");
+        let figure = |name, base_name, base, ours, compared, goal| Figure { name, unit: "MiB", base_name, base, ours, compared, goal };
+        figures.push(figure(name("idle"), "", Vec::new(), idle.clone(), Compared::Alone, Some(goal)));
+        figures.push(figure(name("peak of a reload"), "idle", idle, peak, Compared::Ratio, Some(2.0)));
+    }
+    if asked.reloads > 0 {
+        figures.push(after_reloads(ground, asked.reloads)?);
+    }
+    figures.push(per_stream(ground, asked.rounds)?);
+    Ok(figures)
+}
+
+/// Changes a manifest and waits until the change is served.
+fn reload(gateway: &Gateway, number: u32) -> Outcome<()> {
+    let before = gateway.sequence()?;
+    gateway.edit(number)?;
+    let began = now();
+    while gateway.sequence()? == before {
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err("the gateway does not take a changed manifest".into());
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn after_reloads(ground: &Ground, reloads: u32) -> Outcome<Figure> {
+    let gateway = ground.gateway("memory-reloads", 10, 1, false, ground.subject)?;
+    sleep(SETTLE);
+    let idle = gateway.process.memory_mib("VmRSS")?;
+    for number in 0..reloads {
+        reload(&gateway, number)?;
+    }
+    sleep(SETTLE);
+    let name = format!("memory, 10 keys: after {reloads} reloads");
+    let after = gateway.process.memory_mib("VmRSS")?;
+    Ok(Figure { name, unit: "MiB", base_name: "idle", base: vec![idle], ours: vec![after], compared: Compared::Ratio, goal: Some(1.05) })
+}
+
+fn per_stream(ground: &Ground, rounds: u32) -> Outcome<Figure> {
+    let (mut base, mut ours) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let gateway = ground.gateway(&format!("memory-streams-{round}"), 10, 1, false, ground.subject)?;
+        let relay = Process::part(ground.subject, &["relay", "--upstream", &ground.upstream.address.to_string()])?;
+        let mut to_relay = ground.plan(LONG_STREAM, 1024, None, &gateway.keys)?;
+        to_relay.address = relay.address;
+        base.push(grown(ground, to_relay, &relay)?);
+        let to_gateway = ground.plan(LONG_STREAM, 1024, Some(&gateway), &gateway.keys)?;
+        ours.push(grown(ground, to_gateway, &gateway.process)?);
+    }
+    let name = format!("memory of an open stream, of {STREAMS}");
+    Ok(Figure { name, unit: "KiB", base_name: "relay", base, ours, compared: Compared::Ratio, goal: None })
+}
+
+/// By how many KiB a process grows with each open stream.
+fn grown(ground: &Ground, plan: Plan, process: &Process) -> Outcome<f64> {
+    sleep(SETTLE);
+    let plan = Plan { connections: STREAMS, seconds: 1.0, ..plan };
+    let before = process.memory_mib("VmRSS")?;
+    let mut command = ground.rest.command(&std::env::current_exe()?);
+    let mut load = command.arg("load").arg(serde_json::to_string(&plan)?).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    // Streams run for 6 s: by now all are open and none has ended.
+    sleep(Duration::from_secs(4));
+    let during = process.memory_mib("VmRSS")?;
+    load.kill()?;
+    load.wait()?;
+    Ok((during - before) * 1024.0 / f64::from(STREAMS))
+}
