@@ -8,6 +8,7 @@
 mod held;
 mod namespace;
 mod nodes;
+pub mod programs;
 mod reach;
 pub(crate) mod tools;
 mod turn;
