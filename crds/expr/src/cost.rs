@@ -1,4 +1,4 @@
-//! What a run may cost at most: a step for each piece, one more for each sixteen bytes of text that it looks at, times the
+//! What a run may cost at most: a step for each piece, one more for each sixteen bytes of text that it looks at (each byte, when a pattern does), times the
 //! entries that a quantifier goes through.
 
 use crate::typed::{Number, Quantifier, Range, Text, Truth, Within};
@@ -6,9 +6,6 @@ use crate::{HEADERS_MAX, TEXT_BYTES_MAX};
 
 /// Bytes that are looked at in one step.
 const BYTES_A_STEP: u64 = 16;
-
-/// Of a regular expression: it may look at each byte in many ways.
-const MATCHED_BYTES_A_STEP: u64 = 2;
 
 pub(crate) fn of(truth: &Truth) -> u64 {
     let all = |list: &mut dyn Iterator<Item = u64>| list.fold(1_u64, u64::saturating_add);
@@ -20,7 +17,7 @@ pub(crate) fn of(truth: &Truth) -> u64 {
         Truth::OfNumbers(_, a, b) => all(&mut [number(a), number(b)].into_iter()),
         Truth::OfTexts(_, a, b) | Truth::Within(Within::AtStart | Within::AtEnd, a, b) => together(a, b),
         Truth::Within(Within::Anywhere, a, b) => all(&mut [text(a), text(b), steps(longest(a)), steps(longest(b))].into_iter()),
-        Truth::Matches(looked_at, _) => all(&mut [text(looked_at), longest(looked_at) / MATCHED_BYTES_A_STEP].into_iter()),
+        Truth::Matches(looked_at, _) => all(&mut [text(looked_at), longest(looked_at)].into_iter()),
         Truth::AmongTexts(one, list) => text(one).saturating_add(all(&mut list.iter().map(|other| together(one, other)))),
         Truth::AmongNumbers(one, list) => number(one).saturating_add(all(&mut list.iter().map(number))),
         Truth::HasHeader(name) => all(&mut [text(name), steps(longest(name))].into_iter()),

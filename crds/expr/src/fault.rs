@@ -5,7 +5,7 @@ use std::fmt;
 use cel::ParseErrors;
 
 use crate::place::Place;
-use crate::{COST_MAX, DEPTH_MAX, SOURCE_CHARACTERS_MAX};
+use crate::{COST_MAX, SOURCE_CHARACTERS_MAX};
 
 /// Characters of a name that a message repeats at most.
 const SHOWN_CHARACTERS_MAX: usize = 64;
@@ -135,7 +135,7 @@ impl fmt::Display for Why {
             }
             Self::TakenName { name } => write!(f, "`{}` means something else already; call it otherwise", shown(name)),
             Self::Pattern { why } => write!(f, "not a pattern: {why}"),
-            Self::TooDeep => write!(f, "too many things inside one another; at most {DEPTH_MAX}"),
+            Self::TooDeep => write!(f, "too many things inside one another; take it apart"),
             Self::TooCostly { cost } => {
                 write!(f, "may cost {cost} steps, of at most {COST_MAX}; go through fewer headers, or look at single ones")
             }
@@ -149,7 +149,8 @@ fn meant(near: Option<&'static str>, else_known: &'static str) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    let visible = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).map(visible).collect();
     if text.chars().nth(SHOWN_CHARACTERS_MAX).is_some() {
         shown.push('…');
     }
@@ -162,9 +163,15 @@ pub(crate) fn syntax(errors: &ParseErrors) -> Fault {
         line: usize::try_from(line).unwrap_or(1).max(1),
         column: usize::try_from(column).unwrap_or(1).max(1),
     };
+    // The bound of depth is told in the parser's own words, or in none, amid complaints that follow from it.
+    let too_deep = |message: &str| message == "UNKNOWN" || message.contains("OtherError(");
+    if let Some(error) = errors.errors.iter().find(|error| too_deep(&error.msg)) {
+        return Fault { at: place(error.pos), why: Why::TooDeep };
+    }
     match errors.errors.first() {
-        // The only error that the parser does not put into words.
-        Some(error) if error.msg == "UNKNOWN" => Fault { at: Place::START, why: Why::TooDeep },
+        Some(error) if error.msg.starts_with("Incomplete ") || error.msg.starts_with("No `") => {
+            Fault { at: place(error.pos), why: Why::Syntax("something is missing".to_owned()) }
+        }
         Some(error) => {
             let said = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
             // What could have stood there is a list of all there is.

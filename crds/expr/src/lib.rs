@@ -26,17 +26,17 @@ use typed::Truth;
 /// Characters of an expression at most.
 pub const SOURCE_CHARACTERS_MAX: usize = 1024;
 
-/// What a run may cost at most, in units of one step or sixteen bytes looked at; see `docs/configuration.md`.
-pub const COST_MAX: u64 = 20_000;
+/// What a run may cost at most, in steps as `docs/configuration.md` counts them: a few milliseconds at worst.
+pub const COST_MAX: u64 = 10_000;
 
 /// The longest text of a call that is looked at; a run that meets a longer one fails.
-pub const TEXT_BYTES_MAX: usize = 4096;
+pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// Headers of a call at most that `exists` and `all` go through; a run that meets more fails.
 pub const HEADERS_MAX: usize = 128;
 
-/// Parentheses, lists and calls inside one another at most, as the parser counts them.
-const NESTING_MAX: u16 = 24;
+/// Brackets inside one another at most, and `? :` at most: each takes the parser a long way down the stack.
+const NESTING_MAX: usize = 8;
 
 /// Steps from the top of a tree to its deepest leaf at most: a chain such as `1 + 1 + 1` is as deep as it is long.
 const DEPTH_MAX: usize = 64;
@@ -75,6 +75,7 @@ impl Program {
     }
 }
 
+/// The scan bounds what the parser descends into; its own bound, which it cannot tell without a fault, is never reached.
 fn parser() -> cel::parser::Parser {
-    cel::parser::Parser::new().max_recursion_depth(NESTING_MAX)
+    cel::parser::Parser::new().max_recursion_depth(64)
 }

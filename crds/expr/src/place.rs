@@ -40,8 +40,7 @@ impl fmt::Display for Place {
 pub(crate) fn of(source: &str, node: u64) -> Place {
     const BEFORE: &str = "[";
     let wrapped = format!("{BEFORE}{source}\n,99999999999999999999]");
-    let parser = crate::parser().max_recursion_depth(crate::NESTING_MAX + 2);
-    let told = parser.parse(&wrapped).err().and_then(|told| told.errors.into_iter().next()?.source_info);
+    let told = crate::parser().parse(&wrapped).err().and_then(|told| told.errors.into_iter().next()?.source_info);
     let byte = told.and_then(|info| info.offset_for(node + 1)).map(|(start, _)| start);
     byte.map_or(Place::START, |byte| Place::of_byte(source, usize::try_from(byte).unwrap_or(0).saturating_sub(BEFORE.len())))
 }

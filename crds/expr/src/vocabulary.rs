@@ -60,7 +60,7 @@ pub(crate) fn functions() -> impl Iterator<Item = &'static str> {
 pub(crate) fn near(written: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     let written: Vec<char> = written.chars().take(32).collect();
     let far = |name: &str| distance(&written, &name.chars().collect::<Vec<char>>());
-    known.into_iter().map(|name| (far(name), name)).filter(|(far, name)| *far <= (name.len() / 3).max(1)).min().map(|(_, name)| name)
+    known.into_iter().map(|name| (far(name), name)).filter(|(far, name)| *far <= name.len() / 2).min().map(|(_, name)| name)
 }
 
 /// Levenshtein's distance without regard to case.

@@ -7,7 +7,7 @@ pub struct Sent(pub Vec<(String, Vec<u8>)>);
 
 impl Headers for Sent {
     fn first(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -15,6 +15,7 @@ impl Headers for Sent {
     }
 }
 
+/// Headers as texts.
 pub fn sent(headers: &[(&str, &str)]) -> Sent {
     Sent(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
 }
@@ -40,6 +41,7 @@ pub fn ask(source: &str) -> Result<bool, Failure> {
     program.holds(&call(&usual()))
 }
 
+/// A call with these headers.
 pub fn call(headers: &Sent) -> Call<'_, Sent> {
     let key = Key {
         namespace: "team-a",

@@ -2,7 +2,7 @@
 
 #[test]
 fn the_papers_name_every_variable_function_and_bound() {
-    let page = include_str!("../../../docs/configuration.md");
+    let page = include_str!("../../../../docs/configuration.md");
     let rows = expr::VARIABLES.map(|(name, kind, meaning)| format!("| `{name}` | {kind} | {meaning} |"));
     let functions = expr::FUNCTIONS.map(|(name, meaning)| format!("| `{name}` | {meaning} |"));
     let withheld = expr::WITHHELD.map(|name| format!("`{name}`"));
