@@ -11,5 +11,5 @@ pub use answer::{Answer, Broken, Room, Source, Streaming};
 pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
 pub use outcome::{Ending, Outcome};
-pub use plan::{Attempt, Plan};
+pub use plan::{Attempt, Plan, Unanswered};
 pub use refusal::Refusal;

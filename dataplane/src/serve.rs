@@ -72,7 +72,10 @@ pub async fn serve(
     let head = Head::read(surface, &body).map_err(Refusal::BadBody)?;
     let call = Call { surface, head, body };
     note.asked(&call, hold);
-    let plan = routing::plan(&live, &grant, &call.head.model)?;
+    let mut asked = routing::Asked::call(&grant, &call, headers);
+    let plan = routing::plan(&live, &grant, &mut asked);
+    note.unanswered(asked.unanswered);
+    let plan = plan?;
     note.planned(&plan);
     let mut room = permit.answer();
     let answer = rooms.upstream.run(&plan, &call, &Headers::of_client(headers), &mut room, note.trace()).await?;

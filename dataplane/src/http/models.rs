@@ -7,7 +7,7 @@ use snapshot::Dialect;
 
 use crate::exchange::{Grant, Refusal};
 use crate::live::{Candidate, Live};
-use crate::routing;
+use crate::routing::{self, Asked};
 
 /// Models have no day of birth here; a fixed one keeps clients content that want a number.
 const CREATED: u64 = 1_735_689_600;
@@ -45,7 +45,7 @@ pub(super) fn named(live: &Live, grant: &Grant, dialect: Dialect, model: &str) -
     if let Some((name, candidates)) = visible.iter().find(|(name, _)| *name == model) {
         return Ok(one(name, owner(candidates), dialect).to_string().into());
     }
-    let plan = routing::plan(live, grant, &model)?;
+    let plan = routing::plan(live, grant, &mut Asked::name(&model))?;
     let owner = plan.attempts.first().map_or("", |attempt| attempt.provider.provider.id.name());
     Ok(one(&model, owner, dialect).to_string().into())
 }

@@ -6,7 +6,7 @@ use providers::passage::Facts;
 use snapshot::Surface;
 
 use crate::clock::{Clock, Instant};
-use crate::exchange::{Call, CallId, ClientRequestId, Ending, Grant, Outcome, Plan};
+use crate::exchange::{Call, CallId, ClientRequestId, Ending, Grant, Outcome, Plan, Unanswered};
 use crate::ledger::{self, Books};
 use crate::limits::Hold;
 use crate::live::Live;
@@ -47,6 +47,7 @@ impl Entry {
             model_asked: None,
             model_served: None,
             rule: None,
+            unanswered: None,
             attempt: None,
             attempts: 0,
             translated: false,
@@ -83,6 +84,10 @@ impl Entry {
             outcome.stream = call.head.stream;
             outcome.request_bytes = call.body.len() as u64;
         });
+    }
+
+    pub(super) fn unanswered(&mut self, unanswered: Option<Unanswered>) {
+        self.note(|outcome| outcome.unanswered = unanswered);
     }
 
     pub(super) fn planned(&mut self, plan: &Plan) {
