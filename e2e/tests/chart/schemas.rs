@@ -95,10 +95,15 @@ impl Schemas {
 
     /// Puts a file for each of these objects where kubeconform looks.
     fn write(&self, folder: &Path, objects: &[Value]) {
-        let kinds: BTreeSet<(&str, &str)> =
-            objects.iter().map(|object| (object["apiVersion"].as_str().expect("a version"), object["kind"].as_str().expect("a kind"))).collect();
+        let kinds: BTreeSet<(&str, &str)> = objects
+            .iter()
+            .map(|object| (object["apiVersion"].as_str().expect("a version"), object["kind"].as_str().expect("a kind")))
+            .collect();
         for (api, kind) in kinds {
-            let file = format!("{}-{}.json", kind.to_lowercase(), api.replace('/', "-"));
+            // kubeconform names files by the first word of a group.
+            let (group, version) = api.rsplit_once('/').map_or((None, api), |(group, version)| (group.split('.').next(), version));
+            let words: Vec<&str> = [Some(kind), group, Some(version)].into_iter().flatten().collect();
+            let file = format!("{}.json", words.join("-").to_lowercase());
             std::fs::write(folder.join(file), self.of(api, kind).to_string()).expect("a schema");
         }
     }
@@ -114,7 +119,9 @@ fn conform(kubeconform: &Path, schemas: &Path, objects: &[Value]) -> Result<Stri
 
 #[test]
 fn everything_rendered_is_what_the_api_server_takes() {
-    let (Some(helm), Some(kubeconform), Some(schemas)) = (had(programs::helm()), had(programs::kubeconform()), Schemas::read()) else { return };
+    let (Some(helm), Some(kubeconform), Some(schemas)) = (had(programs::helm()), had(programs::kubeconform()), Schemas::read()) else {
+        return;
+    };
     for (name, values) in SETS {
         for arguments in [&[][..], &["--api-versions", "portolan.dev/v1alpha1/LLMGateway"]] {
             let objects = template(&helm, values, arguments).unwrap_or_else(|said| panic!("{name}: {said}"));
