@@ -297,7 +297,7 @@ proptest! {
                 let ended = lacks.map(|lack| [stream.as_slice(), lack].concat());
                 let place = ended.iter().position(|ended| *ended == told);
                 let blank = [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|blank| stream.ends_with(blank));
-                assert!(place.is_some_and(|place| place == 0 || !blank), "what is not translated passes byte for byte");
+                assert!(place.is_some_and(|place| place == 0 || !blank), "what is not translated passes byte for byte: {:?} and {:?}", String::from_utf8_lossy(&stream), String::from_utf8_lossy(&told));
             } else {
                 let understood = if client == ChatCompletions { openai_client(&told) } else { anthropic_client(&told) };
                 assert_eq!(understood, answer.understood());
