@@ -74,27 +74,54 @@ fn by_target(live: &Live, grant: &Grant, target: &Target, written: &str) -> Opti
 fn resolve(live: &Live, grant: &Grant, model: &str) -> Result<Attempt, Refusal> {
     if let Some((name, rest)) = model.split_once('/').filter(|(_, rest)| !rest.is_empty()) {
         let named = live.models.named(grant.namespace(), name).filter(|provider| grant.allows_provider(&provider.provider.id));
-        let mut named: Vec<&Arc<LiveProvider>> = named.collect();
-        if named.len() > 1 {
-            named.retain(|provider| provider.provider.id.namespace() == grant.namespace());
-        }
-        if let Some(provider) = named.first() {
-            let attempt = of_provider(provider, rest);
-            let declared = attempt.declared.and_then(|place| provider.provider.models.get(place));
-            let names = [Some(model), Some(rest), declared.map(|declared| declared.name.as_str())];
-            return if grant.allows_model(names.into_iter().flatten()) { Ok(attempt) } else { Err(not_allowed(model)) };
+        let named: Vec<&Arc<LiveProvider>> = named.collect();
+        match nearest(live, grant, named, |provider| provider.provider.id.namespace()).as_slice() {
+            [] => {}
+            [provider] => return of_named(grant, provider, model, rest),
+            several => return Err(several_called(name, several)),
         }
     }
     let mut candidates =
         live.models.declared(grant.namespace(), model).filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
-    let Some(first) = candidates.next() else { return Err(unknown(live, grant, model)) };
-    if candidates.next().is_some() {
-        return Err(ambiguous(live, grant, model));
+    let Some(mut chosen) = candidates.next() else { return Err(unknown(live, grant, model)) };
+    if let Some(second) = candidates.next() {
+        let all: Vec<&Candidate> = [chosen, second].into_iter().chain(candidates).collect();
+        match of_the_house(live, grant, all, |candidate| candidate.provider.provider.id.namespace()).as_slice() {
+            [only] => chosen = *only,
+            several => return Err(ambiguous(model, several)),
+        }
     }
-    if !grant.allows_model([model, declared_name(first)]) {
+    if !grant.allows_model([model, declared_name(chosen)]) {
         return Err(not_allowed(model));
     }
-    Ok(Attempt { provider: first.provider.clone(), model: first.upstream.clone(), declared: Some(first.declared) })
+    Ok(Attempt { provider: chosen.provider.clone(), model: chosen.upstream.clone(), declared: Some(chosen.declared) })
+}
+
+fn of_named(grant: &Grant, provider: &Arc<LiveProvider>, model: &str, rest: &str) -> Result<Attempt, Refusal> {
+    let attempt = of_provider(provider, rest);
+    let declared = attempt.declared.and_then(|place| provider.provider.models.get(place));
+    let names = [Some(model), Some(rest), declared.map(|declared| declared.name.as_str())];
+    if grant.allows_model(names.into_iter().flatten()) { Ok(attempt) } else { Err(not_allowed(model)) }
+}
+
+/// Of what several namespaces offer under one name: the key's own and the gateway's. What other tenants share counts only
+/// when neither has the name, so that nobody takes a name from others, or makes it ambiguous, by sharing something.
+fn of_the_house<T>(live: &Live, grant: &Grant, mut found: Vec<T>, namespace: impl Fn(&T) -> &str) -> Vec<T> {
+    let house = |one: &T| namespace(one) == grant.namespace() || namespace(one) == live.gateway.id.namespace();
+    if found.iter().any(house) {
+        found.retain(house);
+    }
+    found
+}
+
+/// The same, and the key's own before the gateway's: a provider's name is written by who knows it.
+fn nearest<T>(live: &Live, grant: &Grant, found: Vec<T>, namespace: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut found = of_the_house(live, grant, found, &namespace);
+    let own = |one: &T| namespace(one) == grant.namespace();
+    if found.iter().any(own) {
+        found.retain(own);
+    }
+    found
 }
 
 /// A model of a known provider: declared under this name or alias, or else passed on as it is.
@@ -119,11 +146,24 @@ fn unknown(live: &Live, grant: &Grant, model: &str) -> Refusal {
     Refusal::ModelUnknown { model: model.to_owned(), near: near::matches(model, names) }
 }
 
-fn ambiguous(live: &Live, grant: &Grant, model: &str) -> Refusal {
-    let found = live.models.declared(grant.namespace(), model);
-    let found = found.filter(|candidate| grant.allows_provider(&candidate.provider.provider.id));
-    let candidates = found.map(|candidate| format!("{}/{model}", candidate.provider.provider.id.name())).collect();
-    Refusal::ModelAmbiguous { model: model.to_owned(), candidates }
+fn ambiguous(model: &str, several: &[&Candidate]) -> Refusal {
+    let providers: Vec<_> = several.iter().map(|candidate| &candidate.provider).collect();
+    let mut names = BTreeSet::new();
+    let twice = providers.iter().map(|provider| provider.provider.id.name()).find(|name| !names.insert(*name));
+    match twice {
+        Some(name) => several_called(name, &providers),
+        None => {
+            let candidates = names.into_iter().map(|name| format!("{name}/{model}")).collect();
+            Refusal::ModelAmbiguous { model: model.to_owned(), candidates }
+        }
+    }
+}
+
+/// Providers that a model's name cannot tell apart.
+fn several_called(name: &str, several: &[&Arc<LiveProvider>]) -> Refusal {
+    let called = several.iter().filter(|provider| provider.provider.id.name() == name);
+    let providers = called.map(|provider| provider.provider.id.to_string()).collect();
+    Refusal::ProviderAmbiguous { name: name.to_owned(), providers }
 }
 
 fn no_fallback() -> Arc<BTreeSet<FailureClass>> {

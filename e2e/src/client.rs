@@ -66,6 +66,23 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// Connects, if somebody listens.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub async fn try_to(address: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self::over(TcpStream::connect(address).await?))
+    }
+
+    /// Whether the other side keeps it open, as far as that is known without waiting.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let unread = self.stream.try_read(&mut [0]);
+        unread.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Over any stream.
     pub fn over(stream: S) -> Self {

@@ -8,6 +8,7 @@
 mod held;
 mod namespace;
 mod nodes;
+pub mod programs;
 mod reach;
 pub(crate) mod tools;
 mod turn;
@@ -27,6 +28,9 @@ use turn::Turns;
 
 /// How many nodes a cluster has.
 const NODES: usize = 2;
+
+/// This machine, as pods of a cluster of our own see it.
+pub const HOST: &str = "198.18.0.1";
 
 /// A running Kubernetes. Torn down when dropped, and when the process ends.
 pub struct Cluster {
@@ -192,6 +196,31 @@ impl Cluster {
         let mut command = Command::new(&self.kubectl[0]);
         command.args(&self.kubectl[1..]).env("KUBECONFIG", &self.kubeconfig).args(arguments);
         command
+    }
+
+    /// Runs lines of a shell as an administrator types them in the checkout, with kubectl and more programs on the path.
+    ///
+    /// # Errors
+    /// What they say, when one of them fails.
+    pub async fn shell(&self, lines: &str, programs: &[(&str, &Path)]) -> Result<String, String> {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let kubectl = self.kubectl.iter().map(|word| format!("'{}'", word.display())).collect::<Vec<_>>().join(" ");
+        let mut all = vec![("kubectl", kubectl)];
+        all.extend(programs.iter().map(|(name, path)| (*name, format!("'{}'", path.display()))));
+        // A cluster of somebody else has its kubectl on the path already.
+        for (name, line) in all.into_iter().filter(|(name, line)| line != &format!("'{name}'")) {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\nexec {line} \"$@\"\n")).expect("a file");
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(folder.path().to_owned()).chain(std::env::split_paths(&path))).expect("a path");
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", lines]).env("PATH", path).env("KUBECONFIG", &self.kubeconfig);
+        command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        let said = blocking(move || run(command, "")).await;
+        drop(folder);
+        said
     }
 
     /// Brings the archive of an image to every node. To be asked before a test is [`alone`](Self::alone), whose end it awaits.

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::cluster::tools;
+use crate::cluster::{programs, tools};
 use crate::gateway;
 
 /// An image that was built.
@@ -50,6 +50,15 @@ pub async fn probe() -> Image {
     built.unwrap_or_else(|missing| panic!("the probe lacks {missing}"))
 }
 
+/// Prometheus, as any user: `/prometheus`.
+///
+/// # Panics
+/// When it cannot be built.
+pub async fn prometheus() -> Image {
+    let built = tokio::task::spawn_blocking(programs::prometheus_image).await.expect("a thread");
+    built.unwrap_or_else(|missing| panic!("Prometheus lacks {missing}"))
+}
+
 async fn release(name: &'static str, arguments: &'static [&'static str]) -> Image {
     let built = tokio::task::spawn_blocking(move || match std::env::var_os("PORTOLAN_E2E_BINARIES") {
         Some(folder) => of_binary(&Path::new(&folder).join(name), arguments),
@@ -83,10 +92,12 @@ pub fn of_binary(binary: &Path, arguments: &[&str]) -> Image {
     let short = file.trim_start_matches("portolan-");
     let digest = hex(&layer);
     let name = format!("docker.io/portolan/{short}:{}", &digest[..12]);
+    // What the chart asks for when nobody says otherwise.
+    let released = format!("docker.io/portolan/{short}:{}", env!("CARGO_PKG_VERSION"));
     let archive = binary.with_file_name(format!("{file}-{}.tar", &digest[..12]));
     if !archive.exists() {
         let partial = archive.with_extension(format!("partial-{}", std::process::id()));
-        fs::write(&partial, packed(&name, (&layer, &digest), &inside, arguments)).expect("the archive");
+        fs::write(&partial, packed(&[&name, &released], (&layer, &digest), &inside, arguments)).expect("the archive");
         fs::rename(&partial, &archive).expect("the archive in its place");
     }
     Image { name, archive }
@@ -97,7 +108,7 @@ pub(crate) fn archive_of_one(name: &str, binary: &Path, inside: &str, archive: &
     let mut layer = Layer::default();
     layer.copy(binary, inside.trim_start_matches('/'), 0o755);
     let layer = layer.end();
-    fs::write(archive, packed(name, (&layer, &hex(&layer)), inside, &[])).expect("the archive");
+    fs::write(archive, packed(&[name], (&layer, &hex(&layer)), inside, &[])).expect("the archive");
 }
 
 /// What a binary is linked with, by the loader's own word.
@@ -109,8 +120,8 @@ fn libraries(binary: &Path) -> Vec<PathBuf> {
     paths.map(PathBuf::from).collect()
 }
 
-/// An archive of one layer, given with its digest.
-fn packed(name: &str, (layer, digest): (&[u8], &str), entrypoint: &str, arguments: &[&str]) -> Vec<u8> {
+/// An archive of one layer, given with its digest, under these names.
+fn packed(names: &[&str], (layer, digest): (&[u8], &str), entrypoint: &str, arguments: &[&str]) -> Vec<u8> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -126,7 +137,7 @@ fn packed(name: &str, (layer, digest): (&[u8], &str), entrypoint: &str, argument
     });
     let config = config.to_string().into_bytes();
     let (config_name, layer_name) = (format!("{}.json", hex(&config)), format!("{digest}/layer.tar"));
-    let manifest = json!([{"Config": config_name, "RepoTags": [name], "Layers": [layer_name]}]);
+    let manifest = json!([{"Config": config_name, "RepoTags": names, "Layers": [layer_name]}]);
     let mut archive = Layer::default();
     archive.file(&config_name, 0o644, &config);
     archive.file(&layer_name, 0o644, layer);

@@ -8,7 +8,9 @@ pub mod fixtures;
 pub mod folder;
 pub mod gateway;
 pub mod image;
+pub mod load;
 pub mod metrics;
+pub mod portolan;
 pub mod upstream;
 
 use std::time::{Duration, Instant};
@@ -20,13 +22,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// When there is none for 30 s.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, ask).await
+}
+
+/// The same for what takes longer.
+///
+/// # Panics
+/// When there is no answer for so long.
+pub async fn until_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(began.elapsed() < limit, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -156,7 +156,12 @@ impl Drop for Upstream {
 impl Upstream {
     /// Starts one that answers each request by a script.
     pub async fn start(script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at("127.0.0.1", script).await
+    }
+
+    /// The same on another address of this machine, such as [`crate::cluster::HOST`], where pods find it.
+    pub async fn start_at(address: &str, script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Seen::default());
         let (script, noting) = (Arc::new(script), seen.clone());

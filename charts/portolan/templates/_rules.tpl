@@ -2,7 +2,7 @@
 {{- define "portolan.rules.watch" -}}
 - apiGroups: [portolan.dev]
   resources: [llmgateways, llmproviders, virtualkeys, routingpolicies, cachepolicies, budgets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [portolan.dev]
   resources: [llmgateways/status, llmproviders/status, virtualkeys/status, routingpolicies/status, cachepolicies/status, budgets/status]
   verbs: [patch]
@@ -26,7 +26,7 @@
   verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{/* What it may in a tenant's namespace: read what objects refer to, put minted keys into Secrets. */}}

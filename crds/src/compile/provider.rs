@@ -159,17 +159,25 @@ impl Compiler<'_> {
         text.map(Some).ok_or(missing)
     }
 
-    /// Warns of names that two providers share, for each namespace that has keys here.
+    /// Warns of names that two providers share, for each namespace that has keys here. What other tenants share counts only
+    /// when neither the namespace nor a gateway's has the name, as in the machine.
     pub(super) fn warn_of_ambiguity(&mut self, namespaces: &BTreeSet<String>) {
         let mut warnings = BTreeSet::new();
+        let houses: BTreeSet<&str> = self.now.gateways.keys().map(|(namespace, _)| namespace.as_str()).collect();
         for namespace in namespaces {
-            let mut first: BTreeMap<&ModelName, &Name> = BTreeMap::new();
+            let mut having: BTreeMap<&ModelName, BTreeSet<&Name>> = BTreeMap::new();
             for (name, built) in self.now.providers.iter().filter(|(name, built)| built.shared_with.admit(&name.0, namespace)) {
                 for model in built.provider.models.iter().flat_map(|model| std::iter::once(&model.name).chain(&model.aliases)) {
-                    if let Some(other) = first.insert(model, name).filter(|other| *other != name) {
-                        warnings.insert((name.clone(), model.as_str().to_owned(), shown(other)));
-                    }
+                    having.entry(model).or_default().insert(name);
                 }
+            }
+            for (model, mut providers) in having {
+                let house = |provider: &&Name| provider.0 == *namespace || houses.contains(provider.0.as_str());
+                if providers.iter().any(house) {
+                    providers.retain(house);
+                }
+                let after = providers.iter().zip(providers.iter().skip(1));
+                warnings.extend(after.map(|(other, name)| ((*name).clone(), model.as_str().to_owned(), shown(other))));
             }
         }
         for (name, model, other) in warnings {

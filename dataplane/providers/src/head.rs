@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use snapshot::Surface;
 
+use crate::foreign;
 use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong};
 
 /// The fields that the gateway acts on.
@@ -74,6 +75,11 @@ pub enum BadBody {
         /// Its name.
         field: &'static str,
     },
+    /// A field has the name of one that the gateway acts on, but for its case.
+    Lookalike {
+        /// The name.
+        field: &'static str,
+    },
     /// Nested deeper than anybody needs.
     TooDeep,
     /// A reference to an object at the provider, which cannot be proven to be the caller's own.
@@ -92,6 +98,9 @@ impl fmt::Display for BadBody {
             Self::Missing { field } => write!(f, "the body lacks `{field}`"),
             Self::WrongType { field, expected } => write!(f, "`{field}` must be {expected}"),
             Self::Duplicate { field } => write!(f, "`{field}` stands in the body twice; say it once"),
+            Self::Lookalike { field } => {
+                write!(f, "a field is named like `{field}` but for its case, and some servers would take it for `{field}`; leave it out")
+            }
             Self::TooDeep => f.write_str("the body is nested too deeply; 128 levels are taken"),
             Self::ForeignId { field } => write!(
                 f,
@@ -101,7 +110,7 @@ impl fmt::Display for BadBody {
     }
 }
 
-enum Stop {
+pub(crate) enum Stop {
     Wrong(Wrong),
     Bad(BadBody),
 }
@@ -181,11 +190,11 @@ impl Reader {
     fn field(&mut self, scanner: &mut Scanner<'_>, key: Text<'_>) -> Result<(), Stop> {
         let key = key.decode();
         let Some(field) = Field::of(&key) else {
-            if self.surface == Surface::Responses {
-                return foreign(scanner, &key);
+            // Some servers match names whatever their case: they would serve a model that nobody here has looked at.
+            if key.eq_ignore_ascii_case(Field::Model.name()) {
+                return Err(Stop::Bad(BadBody::Lookalike { field: Field::Model.name() }));
             }
-            scanner.skip()?;
-            return Ok(());
+            return foreign::look(self.surface, scanner, &key);
         };
         if self.seen & field.bit() != 0 {
             return Err(Stop::Bad(BadBody::Duplicate { field: field.name() }));
@@ -264,47 +273,6 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// References of the Responses API to objects that are kept at the provider: refused, because ids are not sealed with
-/// their tenant, so that a caller could name another tenant's.
-fn foreign(scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
-    let field = match key {
-        "previous_response_id" => "previous_response_id",
-        "conversation" => "conversation",
-        "prompt" => "prompt",
-        "background" => "background",
-        "input" if scanner.kind()? == Kind::Array => return scanner.array(input_item),
-        _ => return Ok(scanner.pass()?),
-    };
-    let harmless = match scanner.kind()? {
-        Kind::Null => true,
-        Kind::Bool => !scanner.clone().bool()?,
-        Kind::Object | Kind::Array | Kind::Text | Kind::Number => false,
-    };
-    scanner.skip()?;
-    if harmless { Ok(()) } else { Err(Stop::Bad(BadBody::ForeignId { field })) }
-}
-
-fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
-    if scanner.kind()? != Kind::Object {
-        return Ok(scanner.pass()?);
-    }
-    let refused = |field| Err(Stop::Bad(BadBody::ForeignId { field }));
-    let mut content_free = true;
-    let mut has_id = false;
-    scanner.object(|inner, key| {
-        if key.is("type") && inner.kind()? == Kind::Text {
-            return if inner.text()?.is("item_reference") { refused("input[].type") } else { Ok(()) };
-        }
-        if key.is("file_id") && inner.kind()? != Kind::Null {
-            return refused("input[].file_id");
-        }
-        has_id |= key.is("id");
-        content_free &= key.is("id") || key.is("type");
-        if key.is("content") && inner.kind()? == Kind::Array { inner.array(input_item) } else { Ok(inner.pass()?) }
-    })?;
-    if has_id && content_free { refused("input[].id") } else { Ok(()) }
 }
 
 fn wrong_type(field: &'static str, expected: &'static str) -> Stop {

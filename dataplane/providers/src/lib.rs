@@ -15,5 +15,6 @@ pub mod simulated;
 pub mod sse;
 pub mod usage;
 
+mod foreign;
 mod same;
 mod translate;

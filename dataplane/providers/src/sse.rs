@@ -80,6 +80,8 @@ pub struct Frames {
     searched: usize,
     /// Where the line begins that was not yet whole.
     line: usize,
+    /// Whether a line before it says something.
+    said: bool,
 }
 
 impl Frames {
@@ -87,11 +89,16 @@ impl Frames {
     pub fn push(&mut self, chunk: Bytes) {
         if self.buffer.is_empty() {
             self.chunk = chunk;
-            self.searched = 0;
-            self.line = 0;
+            self.begin();
         } else {
             self.buffer.extend_from_slice(&chunk);
         }
+    }
+
+    fn begin(&mut self) {
+        self.searched = 0;
+        self.line = 0;
+        self.said = false;
     }
 
     /// The next whole event.
@@ -101,10 +108,9 @@ impl Frames {
     pub fn next_event(&mut self) -> Option<Result<Event, Oversized>> {
         let in_chunk = self.buffer.is_empty();
         let text: &[u8] = if in_chunk { &self.chunk } else { &self.buffer };
-        match find_end(text, &mut self.searched, &mut self.line) {
+        match find_end(text, &mut self.searched, &mut self.line, &mut self.said) {
             Some(end) => {
-                self.searched = 0;
-                self.line = 0;
+                self.begin();
                 let raw = if in_chunk { self.chunk.split_to(end) } else { self.buffer.split_to(end).freeze() };
                 if !in_chunk && self.buffer.is_empty() {
                     self.chunk = Bytes::new();
@@ -130,7 +136,7 @@ impl Frames {
 }
 
 /// The offset after the blank line that ends the first event. A `\r` at the very end may be half of `\r\n`: wait.
-fn find_end(text: &[u8], searched: &mut usize, line: &mut usize) -> Option<usize> {
+fn find_end(text: &[u8], searched: &mut usize, line: &mut usize, said: &mut bool) -> Option<usize> {
     loop {
         let Some(found) = memchr2(b'\n', b'\r', text.get(*searched..)?) else {
             *searched = text.len();
@@ -149,9 +155,10 @@ fn find_end(text: &[u8], searched: &mut usize, line: &mut usize) -> Option<usize
         *searched = end;
         *line = end;
         // Blank lines before the first field belong to no event: they are kept with what follows.
-        if blank && text[..at].iter().any(|byte| !matches!(byte, b'\n' | b'\r')) {
+        if blank && *said {
             return Some(end);
         }
+        *said |= !blank;
     }
 }
 
@@ -210,5 +217,14 @@ mod tests {
             oversized |= matches!(frames.next_event(), Some(Err(Oversized)));
         }
         assert!(oversized, "an endless line is refused");
+    }
+
+    #[test]
+    fn blank_lines_without_end_take_linear_time_too() {
+        for blank in ["\n", "\r", "\r\n"] {
+            let mut frames = Frames::default();
+            frames.push(Bytes::from(blank.repeat(EVENT_BYTES_MAX + 1)));
+            assert_eq!(frames.next_event(), Some(Err(Oversized)), "{blank:?}");
+        }
     }
 }

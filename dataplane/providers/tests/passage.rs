@@ -48,6 +48,11 @@ fn each_bad_body_is_told_by_its_place_and_its_field() {
         BadBody::Duplicate { field: "model" },
         "an escaped name is the same name"
     );
+    assert_eq!(
+        bad(chat, r#"{"model":"cheap","MoDel":"dear"}"#),
+        BadBody::Lookalike { field: "model" },
+        "a server that matches names whatever their case would serve the dear one"
+    );
     assert_eq!(bad(chat, &format!(r#"{{"model":"m","x":{}1{}}}"#, "[".repeat(500), "]".repeat(500))), BadBody::TooDeep);
     assert_eq!(Head::read(chat, b"{\"model\":\"\xff\"}"), Err(BadBody::NotUtf8 { at: 10 }));
 }
@@ -67,6 +72,63 @@ fn references_to_objects_at_the_provider_are_refused() {
     }
     let fine = r#"{"model":"m","previous_response_id":null,"background":false,"input":[{"role":"user","content":"x"}]}"#;
     assert!(Head::read(Surface::Responses, fine.as_bytes()).is_ok());
+}
+
+#[test]
+fn files_stores_and_containers_at_the_provider_are_refused_at_every_door_wherever_they_stand() {
+    let responses = [
+        (r#""input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"file-1"}}]"#, "input[].file_id"),
+        (r#""input":[{"type":"function_call_output","output":[{"type":"input_file","file\u005fid":"file-1"}]}]"#, "input[].file_id"),
+        (r#""input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]"#, "tools[].vector_store_ids"),
+        (r#""input":"x","tools":[{"type":"code_interpreter","container":"cntr_1"}]"#, "tools[].container"),
+        (r#""tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-1"]}}]"#, "tools[].container.file_ids"),
+        (r#""tools":[{"type":"image_generation","input_image_mask":{"file_id":"file-1"}}]"#, "tools[].file_id"),
+    ];
+    let chat = [
+        (r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]"#, "messages[].content[].file.file_id"),
+        (r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#, "messages[].audio.id"),
+    ];
+    let source = "messages[].content[].source.file_id";
+    let messages = [
+        (r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"file_1"}}]}]"#, source),
+        (
+            r#""messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"file_id":"f"}}]}]}]"#,
+            source,
+        ),
+        (r#""messages":[{"role":"user","content":[{"type":"container_upload","file_id":"file_1"}]}]"#, source),
+        (r#""messages":[],"container":"container_1""#, "container"),
+        (r#""messages":[],"container":{"skills":[{"type":"custom","skill_id":"skill_1"}]}"#, "container"),
+    ];
+    let doors = [(Surface::Responses, &responses[..]), (Surface::ChatCompletions, &chat[..]), (Surface::Messages, &messages[..])];
+    for (surface, attempts) in doors {
+        for (fields, field) in attempts {
+            assert_eq!(bad(surface, &format!(r#"{{"model":"m",{fields}}}"#)), BadBody::ForeignId { field }, "{fields}");
+        }
+    }
+}
+
+#[test]
+fn what_is_only_named_like_a_reference_is_the_callers_own() {
+    for (surface, fields) in [
+        (
+            Surface::ChatCompletions,
+            r#""messages":[{"role":"user","content":"file_id"}],"tools":[{"function":{"parameters":{"properties":{"file_id":{"type":"string"}}}}}]"#,
+        ),
+        (Surface::ChatCompletions, r#""messages":[{"role":"assistant","audio":null}],"audio":{"voice":"alloy","format":"wav"}"#),
+        (
+            Surface::Messages,
+            r#""messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"n","input":{"file_id":"my own"}}]}]"#,
+        ),
+        (Surface::Messages, r#""container":null,"tools":[{"name":"n","input_schema":{"default":{"file_id":"x"}}}]"#),
+        (
+            Surface::Responses,
+            r#""tools":[{"type":"function","parameters":{"default":{"file_id":"x"}}},{"type":"code_interpreter","container":{"type":"auto"}}]"#,
+        ),
+        (Surface::Responses, r#""tools":[{"type":"file_search","vector_store_ids":[]}],"tool_choice":"auto""#),
+    ] {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        assert!(Head::read(surface, body.as_bytes()).is_ok(), "{fields}: {:?}", Head::read(surface, body.as_bytes()));
+    }
 }
 
 #[test]

@@ -53,6 +53,13 @@ pub enum Refusal {
         /// How to name each: `provider/model`.
         candidates: Vec<String>,
     },
+    /// Providers of several tenants have one name.
+    ProviderAmbiguous {
+        /// The name.
+        name: String,
+        /// Each as `namespace/name`.
+        providers: Vec<String>,
+    },
     /// The key has as many calls in flight as it may.
     TooManyInFlight {
         /// How many that is.

@@ -2,7 +2,7 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+    ACCESS_CONTROL_MAX_AGE, ORIGIN,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use snapshot::Cors;
@@ -17,6 +17,11 @@ pub(super) fn allowed(cors: &Cors, headers: &HeaderMap) -> Option<HeaderValue> {
     cors.allow_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }
 
+/// Whether answers differ by origin, so that caches must keep them apart; also those to an origin that is not allowed.
+pub(super) fn varies(cors: &Cors) -> bool {
+    !cors.allow_origins.is_empty()
+}
+
 /// Whether a request is a browser asking beforehand.
 pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key("access-control-request-method")
@@ -26,7 +31,6 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 pub(super) fn tell(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-portolan-call-id, retry-after"));
-    headers.insert(VARY, HeaderValue::from_static("origin"));
 }
 
 /// What a preflight is answered with, besides [`tell`].

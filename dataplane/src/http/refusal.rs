@@ -85,7 +85,7 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::OperationNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "operation_not_allowed"),
         Refusal::ModelNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "model_not_allowed"),
         Refusal::ModelUnknown { .. } => (StatusCode::NOT_FOUND, MISSING, "model_not_found"),
-        Refusal::ModelAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
+        Refusal::ModelAmbiguous { .. } | Refusal::ProviderAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
         Refusal::TooManyInFlight { .. } => (StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_in_flight"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, LARGE, "body_too_large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, LATE, "body_timeout"),
@@ -128,7 +128,11 @@ fn callers_status(status: Option<u16>) -> StatusCode {
 fn bad_body_code(bad: &BadBody) -> &'static str {
     match bad {
         BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::TooDeep => "invalid_json",
-        BadBody::NotAnObject | BadBody::Missing { .. } | BadBody::WrongType { .. } | BadBody::Duplicate { .. } => "invalid_body",
+        BadBody::NotAnObject
+        | BadBody::Missing { .. }
+        | BadBody::WrongType { .. }
+        | BadBody::Duplicate { .. }
+        | BadBody::Lookalike { .. } => "invalid_body",
         BadBody::ForeignId { .. } => "unsupported_reference",
     }
 }
@@ -186,6 +190,13 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         Refusal::ModelAmbiguous { model: name, candidates } => {
             (format!("several providers have the model `{name}`; say which: {}", quoted(&candidates, " or ")), model())
         }
+        Refusal::ProviderAmbiguous { name, providers } => (
+            format!(
+                "several providers are called `{name}`: {}; `spec.allow.providers` of the VirtualKey can name the one to use",
+                quoted(&providers, ", ")
+            ),
+            model(),
+        ),
         Refusal::TooManyInFlight { limit } => {
             (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
         }
@@ -208,9 +219,11 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
 
 fn bad_field(bad: &BadBody) -> Option<String> {
     match bad {
-        BadBody::Missing { field } | BadBody::WrongType { field, .. } | BadBody::Duplicate { field } | BadBody::ForeignId { field } => {
-            Some((*field).to_string())
-        }
+        BadBody::Missing { field }
+        | BadBody::WrongType { field, .. }
+        | BadBody::Duplicate { field }
+        | BadBody::Lookalike { field }
+        | BadBody::ForeignId { field } => Some((*field).to_string()),
         BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::NotAnObject | BadBody::TooDeep => None,
     }
 }

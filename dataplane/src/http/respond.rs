@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -46,6 +46,7 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     let request_id = request_id(&call, client_request.as_ref());
     let live = rooms.live.current();
     let origin = live.as_ref().and_then(|live| cors::allowed(&live.gateway.cors, &head.headers));
+    let varies = live.as_ref().is_some_and(|live| cors::varies(&live.gateway.cors));
     let mut reply = match live {
         None => refuse(Refusal::NotReady, path::dialect(head.uri.path()), &call, None),
         Some(_) if origin.is_some() && cors::is_preflight(&head.method, &head.headers) => preflight(&head.headers),
@@ -55,6 +56,9 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     headers.insert("x-request-id", request_id);
     if let Ok(id) = HeaderValue::from_str(call.as_str()) {
         headers.insert("x-portolan-call-id", id);
+    }
+    if varies {
+        headers.insert(VARY, HeaderValue::from_static("origin"));
     }
     if let Some(origin) = origin {
         cors::tell(headers, origin);

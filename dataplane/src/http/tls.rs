@@ -49,8 +49,12 @@ pub struct CertificateFiles {
 pub struct Certificate {
     files: CertificateFiles,
     current: ArcSwap<CertifiedKey>,
-    read: std::sync::Mutex<(Vec<u8>, Vec<u8>)>,
+    /// What the last look found, good or bad.
+    seen: std::sync::Mutex<Seen>,
 }
+
+/// The bytes of both files, or why they cannot be read.
+type Seen = Result<(Vec<u8>, Vec<u8>), String>;
 
 impl Certificate {
     /// Reads the files.
@@ -58,23 +62,24 @@ impl Certificate {
     /// # Errors
     /// When they are unreadable or do not fit.
     pub fn load(files: CertificateFiles) -> Result<Arc<Self>, CertificateError> {
-        let bytes = (read(&files.certificate)?, read(&files.key)?);
+        let bytes = both(&files)?;
         let current = certified(&files, &bytes)?;
-        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(current), read: std::sync::Mutex::new(bytes) }))
+        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(current), seen: std::sync::Mutex::new(Ok(bytes)) }))
     }
 
     /// Reads the files again; tells whether they had changed. New connections get the new certificate.
     ///
     /// # Errors
-    /// As [`Certificate::load`]; the old certificate stays in use.
+    /// As [`Certificate::load`], once for each change; the old certificate stays in use.
     pub fn reload(&self) -> Result<bool, CertificateError> {
-        let bytes = (read(&self.files.certificate)?, read(&self.files.key)?);
-        let mut read = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *read == bytes {
+        let found = both(&self.files);
+        let now = found.as_ref().map_err(ToString::to_string).cloned();
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *seen == now {
             return Ok(false);
         }
-        self.current.store(Arc::new(certified(&self.files, &bytes)?));
-        *read = bytes;
+        *seen = now;
+        self.current.store(Arc::new(certified(&self.files, &found?)?));
         Ok(true)
     }
 
@@ -97,6 +102,10 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
+fn both(files: &CertificateFiles) -> Result<(Vec<u8>, Vec<u8>), CertificateError> {
+    Ok((read(&files.certificate)?, read(&files.key)?))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     std::fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
@@ -113,4 +122,32 @@ fn certified(files: &CertificateFiles, (certificate, key): &(Vec<u8>, Vec<u8>)) 
     let certified = CertifiedKey::new(chain, signing);
     certified.keys_match()?;
     Ok(certified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_is_told_once_whether_it_can_be_served_or_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = CertificateFiles { certificate: folder.path().join("crt"), key: folder.path().join("key") };
+        let write = || {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+            std::fs::write(&files.certificate, made.cert.pem()).expect("a file");
+            std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("a file");
+        };
+        write();
+        let certificate = Certificate::load(files.clone()).expect("a pair");
+        assert!(matches!(certificate.reload(), Ok(false)));
+        std::fs::write(&files.key, "no key").expect("a file");
+        assert!(matches!(certificate.reload(), Err(CertificateError::NotPem { .. })));
+        assert!(matches!(certificate.reload(), Ok(false)), "the same trouble is not told again");
+        std::fs::remove_file(&files.key).expect("a file");
+        assert!(matches!(certificate.reload(), Err(CertificateError::Read { .. })));
+        assert!(matches!(certificate.reload(), Ok(false)), "nor is this one");
+        write();
+        assert!(matches!(certificate.reload(), Ok(true)));
+        assert!(matches!(certificate.reload(), Ok(false)));
+    }
 }

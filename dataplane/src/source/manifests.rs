@@ -4,13 +4,15 @@
 //! change is taken once the folder has been still for a moment, so that half-written files are not read; what cannot be
 //! compiled behaves as the compiler rules: what was accepted goes on being served.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crds::compile::{Compiled, compile};
+use crds::compile::{Compiled, Config, compile};
 use crds::report::{Problem, Report, Verdict};
 use crds::world::{Parsed, Rejected, World};
 use snapshot::{GatewayId, Secret};
@@ -28,6 +30,9 @@ const FILES_MAX: usize = 10_000;
 
 /// Deeper folders are not read.
 const DEPTH_MAX: usize = 8;
+
+/// Shorter values are no secrets, and stand in messages by chance.
+const CONCEALED_BYTES_MIN: usize = 6;
 
 /// Why a folder gave no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +76,18 @@ pub struct Folder {
 }
 
 /// The state of every file, cheap to take and to compare.
-type Fingerprint = Vec<(PathBuf, u64, Option<SystemTime>)>;
+type Fingerprint = Vec<Look>;
+
+/// What tells that a file changed: also its inode and when that changed, for a file that is moved into the place of one of
+/// equal size and time, and for one that may now be read.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    real: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+    changed: (i64, i64),
+}
 
 impl Folder {
     /// Nothing is read yet.
@@ -85,19 +101,16 @@ impl Folder {
     /// # Errors
     /// See [`LoadError`]; what is in use stays.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
-        let parsed = self.parse()?;
-        let compiled = compile(&parsed, self.previous.as_ref());
-        let chosen = self.choose(&compiled)?;
-        let reports = compiled.reports.iter().filter_map(|(id, report)| object_report(id, report)).collect();
-        let config = &compiled.gateways[&chosen];
-        let loaded = Loaded {
-            snapshot: config.snapshot.clone(),
-            credentials: config.credentials.clone(),
-            digest: snapshot::bundle::digest(&config.snapshot, &config.credentials),
-            sequence: None,
-            place: Place::Manifests,
-            reports,
-        };
+        // What was parsed is let go as soon as it is compiled: a folder may hold many thousand keys.
+        let mut compiled = compile(&self.parse()?, self.previous.as_ref());
+        let Config { snapshot, credentials } = self.choose(&mut compiled)?;
+        let mut reports: Vec<ObjectReport> =
+            std::mem::take(&mut compiled.reports).iter().filter_map(|(id, report)| object_report(id, report)).collect();
+        reports.iter_mut().for_each(|report| self.conceal(&mut report.message));
+        let digest = snapshot::bundle::digest(&snapshot, &credentials);
+        let loaded = Loaded { snapshot, credentials, digest, sequence: None, place: Place::Manifests, reports };
+        // The next compilation asks for what was accepted alone.
+        compiled.gateways.clear();
         self.previous = Some(compiled);
         Ok(loaded)
     }
@@ -112,8 +125,8 @@ impl Folder {
             texts.insert(name, String::from_utf8_lossy(&text).into_owned());
         }
         let world = |texts: &BTreeMap<String, String>| {
-            let expanded: Vec<(&str, String)> = texts.iter().map(|(name, text)| (name.as_str(), self.expand(text))).collect();
-            World::parse(expanded.iter().map(|(name, text)| (*name, text.as_str())))
+            let expanded: Vec<(&str, Cow<'_, str>)> = texts.iter().map(|(name, text)| (name.as_str(), self.expand(text))).collect();
+            World::parse(expanded.iter().map(|(name, text)| (*name, &**text)))
         };
         let mut parsed = world(&texts);
         let broken: Vec<Rejected> =
@@ -156,23 +169,31 @@ impl Folder {
         flatten(&fingerprint(&self.path))
     }
 
-    fn choose(&self, compiled: &Compiled) -> Result<GatewayId, LoadError> {
-        let names = || compiled.gateways.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    /// Takes the gateway to be out of what was compiled.
+    fn choose(&self, compiled: &mut Compiled) -> Result<Config, LoadError> {
+        let names = compiled.gateways.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match &self.gateway {
-            Some(wanted) if compiled.gateways.contains_key(wanted) => Ok(wanted.clone()),
-            Some(wanted) => Err(LoadError::NoGateway(wanted.clone(), names())),
-            None => {
-                let mut ids = compiled.gateways.keys();
-                match (ids.next(), ids.next()) {
-                    (Some(only), None) => Ok(only.clone()),
-                    _ => Err(LoadError::WhichGateway(names())),
-                }
+            Some(wanted) => compiled.gateways.remove(wanted).ok_or_else(|| LoadError::NoGateway(wanted.clone(), names)),
+            None if compiled.gateways.len() > 1 => Err(LoadError::WhichGateway(names)),
+            None => compiled.gateways.pop_first().map(|(_, only)| only).ok_or(LoadError::WhichGateway(names)),
+        }
+    }
+
+    /// Takes values of the environment out of a message: one that was expanded into a wrong field would be told with it.
+    fn conceal(&self, message: &mut String) {
+        for (name, value) in &self.env {
+            let value = value.expose();
+            if value.len() >= CONCEALED_BYTES_MIN && message.contains(value) {
+                *message = message.replace(value, &format!("${{{name}}}"));
             }
         }
     }
 
     /// Puts allowed variables in the place of `${NAME}`; `$${` stands for `${`. All else stays as it is.
-    fn expand(&self, text: &str) -> String {
+    fn expand<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !text.contains("${") {
+            return Cow::Borrowed(text);
+        }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -197,7 +218,7 @@ impl Folder {
             }
         }
         out.push_str(rest);
-        out
+        Cow::Owned(out)
     }
 }
 
@@ -255,11 +276,12 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Loa
 fn fingerprint(folder: &Path) -> Fingerprint {
     let paths = files(folder).unwrap_or_default();
     let look = |path: PathBuf| {
-        let meta = fs::metadata(&path).ok();
+        let meta = fs::metadata(&path).ok()?;
         let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        (real, meta.as_ref().map_or(0, fs::Metadata::len), meta.and_then(|meta| meta.modified().ok()))
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Some(Look { real, bytes: meta.len(), modified: meta.modified().ok(), inode: meta.ino(), changed })
     };
-    paths.into_iter().map(look).collect()
+    paths.into_iter().filter_map(look).collect()
 }
 
 fn flatten(fingerprint: &Fingerprint) -> Vec<u8> {
@@ -305,6 +327,32 @@ mod tests {
         assert_eq!(loaded.reports.iter().map(|report| report.reason.as_str()).collect::<Vec<_>>(), ["Unreadable"]);
         fs::write(path.path().join("a.yaml"), "").expect("a file");
         assert!(folder.load().expect("a load").snapshot.providers.is_empty(), "an empty file is a deletion");
+    }
+
+    #[test]
+    fn a_value_of_the_environment_is_in_no_message() {
+        let env = BTreeMap::from([("KEY".to_owned(), Secret::new("canary-of-the-environment".to_owned()))]);
+        let path = tempfile::tempdir().expect("a folder");
+        fs::write(path.path().join("a.yaml"), PROVIDER.replace("Simulated", "${KEY}")).expect("a file");
+        let loaded = Folder::new(path.path().to_owned(), env, None).load().expect("a load");
+        let told = loaded.reports.iter().map(|report| report.message.as_str()).collect::<String>();
+        assert!(told.contains("${KEY}") && !told.contains("canary"), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_is_moved_into_the_place_of_an_equal_one_is_seen_and_so_are_its_rights() {
+        use std::os::unix::fs::PermissionsExt;
+        let (path, folder) = folder_with(&[("a.yaml", PROVIDER)]);
+        let at = |name: &str| path.path().join(name);
+        let modified = fs::metadata(at("a.yaml")).and_then(|meta| meta.modified()).expect("a time");
+        let seen = folder.seen();
+        fs::write(at(".b"), PROVIDER.replace("demo", "omed")).expect("a file");
+        fs::File::options().write(true).open(at(".b")).and_then(|file| file.set_modified(modified)).expect("a time");
+        fs::rename(at(".b"), at("a.yaml")).expect("a move");
+        let moved = folder.seen();
+        assert_ne!(moved, seen, "equal in size and time, and another file");
+        fs::set_permissions(at("a.yaml"), fs::Permissions::from_mode(0o600)).expect("rights");
+        assert_ne!(folder.seen(), moved);
     }
 
     #[test]

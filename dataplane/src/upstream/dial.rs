@@ -74,21 +74,46 @@ pub trait Dial: Send + Sync + 'static {
     fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a>;
 }
 
+/// What a look-up takes: boxed, because tests answer it otherwise.
+pub type LookingUp<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// Finds the addresses of a name.
+pub trait LookUp: Send + Sync + 'static {
+    /// All addresses of the host, in the order in which they are to be tried.
+    fn look_up<'a>(&'a self, host: &'a str, port: u16) -> LookingUp<'a>;
+}
+
+/// The machine's own look-up.
+struct System;
+
+impl LookUp for System {
+    fn look_up<'a>(&'a self, host: &'a str, port: u16) -> LookingUp<'a> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
 /// TCP and rustls. No proxy is ever used: neither flags nor environment name one.
 pub struct Network {
     trust: Trust,
+    names: Box<dyn LookUp>,
 }
 
 impl Network {
     /// Trusts the platform's roots, `extra` and what a provider adds.
     #[must_use]
     pub fn new(trust: Trust) -> Self {
-        Self { trust }
+        Self::asking(trust, System)
+    }
+
+    /// The same with another look-up of names.
+    #[must_use]
+    pub fn asking(trust: Trust, names: impl LookUp) -> Self {
+        Self { trust, names: Box::new(names) }
     }
 
     async fn connect(&self, origin: &Origin) -> Result<Dialled, DialError> {
         let endpoint = &origin.endpoint;
-        let tcp = tcp(origin).await?;
+        let tcp = self.tcp(origin).await?;
         match endpoint.scheme {
             Scheme::Http => Ok(Dialled { io: Box::new(tcp), http2: false }),
             Scheme::Https => {
@@ -101,33 +126,34 @@ impl Network {
             }
         }
     }
+
+    /// One look-up: the addresses that are checked are the ones that are dialled.
+    async fn tcp(&self, origin: &Origin) -> Result<TcpStream, DialError> {
+        let host = &origin.endpoint.host;
+        let found = self.names.look_up(host, origin.endpoint.port).await;
+        let addresses = found.map_err(|source| DialError::LookUp { host: host.clone(), source })?;
+        let Some(first) = addresses.first().copied() else {
+            return Err(DialError::LookUp { host: host.clone(), source: io::Error::other("no address") });
+        };
+        let mut last = DialError::NotAllowed { host: host.clone(), address: first.ip() };
+        for address in addresses {
+            if !egress::may_dial(origin.endpoint.reach, &origin.egress, address.ip()) {
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(|source| DialError::Connect { address, source })?;
+                    return Ok(stream);
+                }
+                Err(source) => last = DialError::Connect { address, source },
+            }
+        }
+        Err(last)
+    }
 }
 
 impl Dial for Network {
     fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a> {
         Box::pin(self.connect(origin))
     }
-}
-
-async fn tcp(origin: &Origin) -> Result<TcpStream, DialError> {
-    let host = &origin.endpoint.host;
-    let found = tokio::net::lookup_host((host.as_str(), origin.endpoint.port)).await;
-    let addresses: Vec<SocketAddr> = found.map_err(|source| DialError::LookUp { host: host.clone(), source })?.collect();
-    let Some(first) = addresses.first().copied() else {
-        return Err(DialError::LookUp { host: host.clone(), source: io::Error::other("no address") });
-    };
-    let mut last = DialError::NotAllowed { host: host.clone(), address: first.ip() };
-    for address in addresses {
-        if !egress::may_dial(origin.endpoint.reach, &origin.egress, address.ip()) {
-            continue;
-        }
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true).map_err(|source| DialError::Connect { address, source })?;
-                return Ok(stream);
-            }
-            Err(source) => last = DialError::Connect { address, source },
-        }
-    }
-    Err(last)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dataplane::upstream::dial::Network;
+use dataplane::upstream::dial::{LookUp, LookingUp, Network};
 use dataplane::upstream::tls::Trust;
 
 use crate::client::Call;
@@ -153,6 +153,35 @@ async fn a_provider_for_all_does_not_take_the_place_of_ones_own_of_the_same_name
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_tenant_shares_takes_no_name_from_others_and_makes_none_ambiguous() {
+    let shared = "models: [{ name: chat }], allowedNamespaces: { from: All }";
+    let squatters = [provider("b/main", shared), provider("b/other", shared)];
+    let house = world(&[vec![provider("house/main", shared), key("a/app", "")], squatters.to_vec()].concat());
+    reaches(&house, "a/app", "chat", "main.house.example").await;
+    reaches(&house, "a/app", "main/m", "main.house.example").await;
+    assert_eq!(house.reason("LLMProvider", "b", "main"), "", "there is nothing to warn of");
+    let own = provider("a/mine", "models: [{ name: chat }]");
+    let house = world(&[vec![own, key("a/app", "")], squatters.to_vec()].concat());
+    reaches(&house, "a/app", "chat", "mine.a.example").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shared_providers_of_one_name_are_told_apart_by_the_list_of_the_key() {
+    let shared = "models: [{ name: chat }], allowedNamespaces: { from: All }";
+    let listed = key("a/chosen", "allow: { providers: [{ namespace: c, name: pub }] }");
+    let house = world(&[provider("b/pub", shared), provider("c/pub", shared), key("a/app", ""), listed]);
+    for model in ["chat", "pub/chat", "pub/m"] {
+        let answer = house.call(Call::chat("a/app", model)).answer().await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "model_ambiguous"), "{model}: {}", answer.body);
+        for word in ["`b/pub`", "`c/pub`", "spec.allow.providers"] {
+            assert!(answer.body.contains(word), "{word} is not in {}", answer.body);
+        }
+    }
+    reaches(&house, "a/chosen", "chat", "pub.c.example").await;
+    reaches(&house, "a/chosen", "pub/m", "pub.c.example").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_namespace_that_the_gateway_does_not_admit_has_neither_keys_nor_providers_there() {
     let closed = open_gateway().replace("from: All", "from: Names, names: [a]");
     let theirs = provider("b/public", "models: [{ name: public-model }], allowedNamespaces: { from: All }");
@@ -181,10 +210,18 @@ async fn a_receipt_names_the_namespace_as_the_team_whatever_the_key_says() {
 }
 
 /// Over real sockets, where addresses are looked at.
-fn on_loopback(egress: &str) -> (House, std::net::TcpListener) {
+fn on_loopback(host: &str, egress: &str) -> (House, std::net::TcpListener) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let at = format!("endpoint: {{ url: 'http://127.0.0.1:{port}/v1', allowInsecure: true }}, timeouts: {{ firstByteMilliseconds: 50 }}");
+    (dialling(&format!("{host}:{port}"), egress, Network::new(trust())), listener)
+}
+
+fn trust() -> Trust {
+    Trust::new(None).expect("trust")
+}
+
+fn dialling(authority: &str, egress: &str, network: Network) -> House {
+    let at = format!("endpoint: {{ url: 'http://{authority}/v1', allowInsecure: true }}, timeouts: {{ firstByteMilliseconds: 50 }}");
     let gateway = open_gateway().replace("spec: {", &format!("spec: {{ {egress}"));
     let manifests = [
         gateway,
@@ -193,25 +230,62 @@ fn on_loopback(egress: &str) -> (House, std::net::TcpListener) {
         with_credential("house/near", "secret", &at),
         key("house/app", ""),
     ];
-    let network = Arc::new(Network::new(Trust::new(None).expect("trust")));
-    (House::dialling(&manifests, |_| {}, Arc::new(Pipes::default()), network), listener)
+    House::dialling(&manifests, |_| {}, Arc::new(Pipes::default()), Arc::new(network))
+}
+
+fn nobody_knocked(listener: &std::net::TcpListener) {
+    listener.set_nonblocking(true).expect("a socket");
+    assert!(listener.accept().is_err(), "nobody knocked");
 }
 
 #[tokio::test]
-async fn a_tenants_provider_cannot_dial_an_address_that_is_not_public() {
-    let (house, listener) = on_loopback("");
-    let answer = house.call(Call::chat("a/app", "near/m")).answer().await;
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
-    assert!(!answer.body.contains("127.0.0.1") && !answer.body.contains("egress"), "nothing internal is told: {}", answer.body);
-    listener.set_nonblocking(true).expect("a socket");
-    assert!(listener.accept().is_err(), "nobody knocked");
-    assert!(house.receipts()[0]["detail"].as_str().expect("a detail").contains("spec.egress.allowCIDRs"), "our log names the way out");
+async fn a_tenants_provider_cannot_dial_an_address_that_is_not_public_however_it_is_written() {
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "2130706433", "127.1"] {
+        let (house, listener) = on_loopback(host, "");
+        let answer = house.call(Call::chat("a/app", "near/m")).answer().await;
+        assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"), "{host}");
+        assert!(!answer.body.contains("127.0.0.1") && !answer.body.contains("egress"), "nothing internal is told: {}", answer.body);
+        nobody_knocked(&listener);
+        let receipts = house.receipts();
+        let detail = receipts[0]["detail"].as_str().expect("a detail");
+        assert!(detail.contains("spec.egress.allowCIDRs"), "our log names the way out: {detail}");
+    }
+}
+
+/// Names whose addresses change with each look-up.
+struct Rebinding {
+    answers: std::sync::Mutex<Vec<Vec<std::net::SocketAddr>>>,
+}
+
+impl LookUp for Rebinding {
+    fn look_up<'a>(&'a self, _: &'a str, _: u16) -> LookingUp<'a> {
+        Box::pin(async { Ok(self.answers.lock().expect("no panic").remove(0)) })
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_between_the_check_and_the_dialling_gains_nothing() {
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let outside = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
+    let (bad, good) = (inside.local_addr().expect("an address"), outside.local_addr().expect("an address"));
+    // The second network stands for the public ones. First call: good, and bad whenever it is asked again. Second call: bad
+    // first and good after it. Third call: bad alone.
+    let answers = std::sync::Mutex::new(vec![vec![good], vec![bad, good], vec![bad]]);
+    let network = Network::asking(trust(), Rebinding { answers });
+    let house = dialling("rebinding.example", "egress: { allowCIDRs: ['127.0.0.2/32'] },", network);
+    for expected in ["upstream_timeout", "upstream_timeout", "upstream_unreachable"] {
+        assert_eq!(house.call(Call::chat("a/app", "near/m")).answer().await.code(), expected);
+    }
+    nobody_knocked(&inside);
+    for _ in 0..2 {
+        outside.accept().expect("dialled where it was allowed, with one look-up for each dialling");
+    }
 }
 
 #[tokio::test]
 async fn the_gateways_own_provider_and_an_opened_network_can_be_dialled() {
-    let (house, _listener) = on_loopback("");
+    let (house, _listener) = on_loopback("127.0.0.1", "");
     assert_eq!(house.call(Call::chat("house/app", "near/m")).answer().await.code(), "upstream_timeout", "connected");
-    let (house, _listener) = on_loopback("egress: { allowCIDRs: ['127.0.0.0/8'] },");
+    let (house, _listener) = on_loopback("127.0.0.1", "egress: { allowCIDRs: ['127.0.0.0/8'] },");
     assert_eq!(house.call(Call::chat("a/app", "near/m")).answer().await.code(), "upstream_timeout", "connected");
 }

@@ -65,6 +65,12 @@ impl Held {
     }
 }
 
+/// Whether a process runs in a pod of this name: the kubelet says so in its environment.
+fn is_in_pod(pid: u32, pod: &str) -> bool {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    bytes.split(|byte| *byte == 0).any(|entry| entry.strip_prefix(b"HOSTNAME=") == Some(pod.as_bytes()))
+}
+
 fn signal(name: &str, pids: &BTreeSet<u32>) {
     // Some may have ended meanwhile; then `kill` tells the others all the same.
     drop(Command::new("kill").arg(format!("-{name}")).args(pids.iter().map(ToString::to_string)).output());
@@ -128,6 +134,20 @@ impl Cluster {
             signal("STOP", &new);
             stopped.extend(new);
         }
+    }
+
+    /// The processes of a pod, without that of its sandbox.
+    #[must_use]
+    pub fn pod_pids(&self, pod: &str) -> BTreeSet<u32> {
+        let nodes = (1..=super::NODES).flat_map(|number| self.own().pids(&format!("node{number}")));
+        nodes.filter(|pid| is_in_pod(*pid, pod)).collect()
+    }
+
+    /// Sends a signal to the processes of a pod: `KILL`, `STOP`, `CONT`.
+    pub fn signal_pod(&self, pod: &str, name: &str) {
+        let pids = self.pod_pids(pod);
+        assert!(!pids.is_empty(), "{pod} has no process");
+        signal(name, &pids);
     }
 
     /// Lets them go on.

@@ -42,14 +42,18 @@ impl Namespace<'_> {
             let ip = self.kubectl(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"]).await;
             Door { address: SocketAddr::new(ip.parse().expect("an address"), port), forward: None }
         } else {
-            self.forwarded(service, port).await
+            self.forward(&format!("service/{service}"), port).await
         };
         until("the Service takes connections", async || tokio::net::TcpStream::connect(door.address).await.ok()).await;
         door
     }
 
-    async fn forwarded(&self, service: &str, port: u16) -> Door {
-        let arguments = ["-n", self.name(), "port-forward", &format!("service/{service}"), &format!(":{port}")];
+    /// A port of `pod/NAME` or of a pod behind `service/NAME`, by way of the API server: what policies stop gets through.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn forward(&self, target: &str, port: u16) -> Door {
+        let arguments = ["-n", self.name(), "port-forward", target, &format!(":{port}")];
         let mut command = self.cluster.kubectl_command(&arguments);
         let mut forward = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("kubectl");
         let output = forward.stdout.take().expect("a pipe");

@@ -14,7 +14,7 @@ use crate::image::{self, Image};
 
 /// What keeps a cluster from running here.
 #[derive(Debug)]
-pub struct Missing(String);
+pub struct Missing(pub(super) String);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +40,7 @@ const PROGRAMS: [(&str, &str); 10] = [
 const KUBERNETES: (&str, &str, &str) = ("1", "34", "4");
 
 /// The sources of [`Tools`].
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster");
+pub(super) const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster");
 
 /// Programs of our own.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ const PROBE: &str = "docker.io/portolan/probe:e2e";
 const PAUSE: &str = "docker.io/portolan/pause:e2e";
 
 /// One process builds, the others find what it built.
-fn locked(cache: &Path) -> Result<File, Missing> {
+pub(super) fn locked(cache: &Path) -> Result<File, Missing> {
     std::fs::create_dir_all(cache).map_err(|error| Missing(format!("a cache in {}: {error}", cache.display())))?;
     let lock = File::create(cache.join("build.lock")).expect("a file in the cache");
     lock.lock().expect("a lock");
@@ -158,7 +158,7 @@ pub(super) fn build() -> Result<Tools, Missing> {
     Ok(Tools { kube, up, pause })
 }
 
-fn cache() -> Result<PathBuf, Missing> {
+pub(super) fn cache() -> Result<PathBuf, Missing> {
     let named = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let base = named.or_else(home).ok_or_else(|| Missing("HOME or XDG_CACHE_HOME, to keep programs in".to_owned()))?;
@@ -166,7 +166,7 @@ fn cache() -> Result<PathBuf, Missing> {
 }
 
 /// `CACHE/NAME-HASH/NAME`, made by `make` when it is not there; it appears whole or not at all.
-fn once(
+pub(super) fn once(
     cache: &Path,
     name: &str,
     sources: &[&str],
@@ -208,11 +208,22 @@ fn feed(hash: &mut Sha256, path: &Path) {
 }
 
 fn go(package: &str, flags: &str, out: &Path) -> Result<(), Missing> {
+    go_of(SOURCES.as_ref(), &format!("./{package}"), &["-ldflags", flags], out)
+}
+
+/// Builds a package of the module in a folder.
+pub(super) fn go_of(module: &Path, package: &str, flags: &[&str], out: &Path) -> Result<(), Missing> {
+    let mut command = go_command(module)?;
+    command.args(["build", "-trimpath"]).args(flags).arg("-o").arg(out).arg(package);
+    super::run(command, "").map(drop).map_err(|said| Missing(format!("a build of {package}: {said}")))
+}
+
+/// Go, in the folder of a module.
+pub(super) fn go_command(module: &Path) -> Result<Command, Missing> {
     let Some(program) = found("go") else {
-        return Err(Missing("Go 1.25 or later on PATH, to build Kubernetes with".to_owned()));
+        return Err(Missing("Go 1.25 or later on PATH, to build with".to_owned()));
     };
     let mut command = Command::new(program);
-    command.current_dir(SOURCES).env("CGO_ENABLED", "0").args(["build", "-trimpath", "-ldflags", flags, "-o"]).arg(out);
-    command.arg(format!("./{package}"));
-    super::run(command, "").map(drop).map_err(|said| Missing(format!("a build of {package}: {said}")))
+    command.current_dir(module).env("CGO_ENABLED", "0");
+    Ok(command)
 }
