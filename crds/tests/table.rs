@@ -246,8 +246,10 @@ fn the_committed_definitions_are_what_is_compiled_in() {
             names.push(name);
         }
         names.sort();
-        let mut found: Vec<_> =
-            fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+        let mut found: Vec<_> = fs::read_dir(root.join(folder))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .collect();
         found.sort();
         assert_eq!(found, names, "{folder}");
     }

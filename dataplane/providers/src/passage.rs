@@ -6,10 +6,10 @@ use std::fmt;
 use bytes::Bytes;
 use snapshot::{Surface, Usage};
 
+use crate::eventstream;
 use crate::fault::Fault;
 use crate::head::Head;
 use crate::same::{Same, SameStream};
-use crate::eventstream;
 use crate::sse::Frames;
 use crate::translate::{self, Stream, Translation};
 

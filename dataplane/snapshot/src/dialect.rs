@@ -100,7 +100,9 @@ impl Surface {
         match self {
             Self::GenerateContent => "/models/{model}:streamGenerateContent?alt=sse",
             Self::Converse => "/model/{model}/converse-stream",
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses | Self::Messages | Self::CohereChat => self.path(),
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses | Self::Messages | Self::CohereChat => {
+                self.path()
+            }
         }
     }
 

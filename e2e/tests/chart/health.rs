@@ -43,7 +43,8 @@ fn only_ready_true_of_this_generation_is_healthy_and_only_ready_false_is_degrade
     absent.as_object_mut().expect("an object").remove("status");
     let without = json!({"conditions": [{"type": "Accepted", "status": "False", "reason": "Invalid", "message": "no"}]});
     // The schema's own default, before the operator came by; it has no generation.
-    let default = json!({"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "waiting for the operator"}]});
+    let default =
+        json!({"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "waiting for the operator"}]});
     let mut table = vec![
         (absent, "Progressing", "The operator has not told anything yet"),
         (object("Budget", json!({})), "Progressing", "The operator has not told anything yet"),

@@ -11,7 +11,11 @@ use crate::rendered::{had, root, run, text};
 /// The metrics that docs/metrics.md describes, which a law of the house holds against the code.
 fn documented() -> BTreeSet<String> {
     let document = text("docs/metrics.md");
-    document.lines().filter_map(|line| Some(line.strip_prefix("| `portolan_")?.split('`').next()?.to_owned())).map(|rest| format!("portolan_{rest}")).collect()
+    document
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `portolan_")?.split('`').next()?.to_owned()))
+        .map(|rest| format!("portolan_{rest}"))
+        .collect()
 }
 
 /// Names of ours in a query.
@@ -41,7 +45,8 @@ fn dashboard() -> Vec<(String, String)> {
     let panels = board["panels"].as_array().expect("panels").iter();
     let title = |panel: &Value| panel["title"].as_str().expect("a title").to_owned();
     let word = |value: &Value| value.as_str().expect("a query").to_owned();
-    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |target| (title(panel), word(&target["expr"]))));
+    let targets =
+        panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |target| (title(panel), word(&target["expr"]))));
     let variables = board["templating"]["list"].as_array().expect("variables").iter().filter(|variable| variable["type"] == "query");
     targets.chain(variables.map(|variable| (word(&variable["name"]), word(&variable["query"]["query"])))).collect()
 }

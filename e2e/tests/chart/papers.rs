@@ -41,7 +41,9 @@ fn values() -> Vec<Documented> {
 /// Every value that has none below it.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value.as_object().filter(|map| !map.is_empty()) {
-        Some(map) => map.iter().for_each(|(key, inner)| leaves(inner, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, found)),
+        Some(map) => {
+            map.iter().for_each(|(key, inner)| leaves(inner, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, found))
+        }
         None => found.push(path.to_owned()),
     }
 }
@@ -78,7 +80,8 @@ fn every_value_is_explained() {
     let mut all = Vec::new();
     leaves(&parsed, "", &mut all);
     let explained: Vec<String> = values().into_iter().map(|value| value.path).collect();
-    let dumb: Vec<&String> = all.iter().filter(|leaf| !explained.iter().any(|path| leaf.as_str() == path || leaf.starts_with(&format!("{path}.")))).collect();
+    let dumb: Vec<&String> =
+        all.iter().filter(|leaf| !explained.iter().any(|path| leaf.as_str() == path || leaf.starts_with(&format!("{path}.")))).collect();
     assert!(dumb.is_empty(), "no comment above {dumb:?}");
 }
 

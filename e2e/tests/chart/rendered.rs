@@ -42,7 +42,10 @@ pub const SETS: [(&str, &str); 6] = [
         networkPolicy: {monitoringNamespaces: [monitoring]}, monitors: {create: true, interval: 15s, labels: {release: prometheus}},
         rules: {create: true, labels: {release: prometheus}}, dashboard: {create: true}}"#,
     ),
-    ("little", "{rbac: {create: false}, serviceAccount: {create: false, name: mine}, crds: {install: false}, networkPolicy: {create: false}}"),
+    (
+        "little",
+        "{rbac: {create: false}, serviceAccount: {create: false, name: mine}, crds: {install: false}, networkPolicy: {create: false}}",
+    ),
 ];
 
 /// What a release `portolan` in the namespace `portolan-system` renders.
@@ -56,7 +59,9 @@ pub fn template(helm: &Path, values: &str, arguments: &[&str]) -> Result<Vec<Val
 /// The documents of a stream.
 pub fn documents(text: &str) -> Vec<Value> {
     let each = text.split("\n---").map(|document| document.trim_start_matches("---"));
-    each.map(|document| serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{error} in\n{document}"))).filter(|value: &Value| !value.is_null()).collect()
+    each.map(|document| serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{error} in\n{document}")))
+        .filter(|value: &Value| !value.is_null())
+        .collect()
 }
 
 /// `Kind name` of an object.

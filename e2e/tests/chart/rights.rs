@@ -36,7 +36,9 @@ fn grants(objects: &[Value]) -> Vec<Grant> {
             assert_eq!(namespace.is_none(), binding["kind"] == "ClusterRoleBinding");
             let (kind, name) = (&binding["roleRef"]["kind"], &binding["roleRef"]["name"]);
             let there = |role: &&Value| {
-                role["kind"] == *kind && role["metadata"]["name"] == *name && (kind == "ClusterRole" || role["metadata"]["namespace"].as_str() == namespace.as_deref())
+                role["kind"] == *kind
+                    && role["metadata"]["name"] == *name
+                    && (kind == "ClusterRole" || role["metadata"]["namespace"].as_str() == namespace.as_deref())
             };
             let role = objects.iter().find(there).unwrap_or_else(|| panic!("{} binds nothing", title(binding)));
             Grant { role: name.as_str().expect("a name").to_owned(), namespace, rules: role["rules"].as_array().expect("rules").clone() }
@@ -50,7 +52,12 @@ fn rendered(helm: &Path, values: &str) -> Vec<Value> {
 
 /// Namespaces in which a resource may be used so; `*` is everywhere.
 fn namespaces(grants: &[Grant], resource: &str, verb: &str) -> BTreeSet<String> {
-    let gives = |grant: &&Grant| grant.rules.iter().any(|rule| words(&rule["resources"]).any(|word| word == resource) && words(&rule["verbs"]).any(|word| word == verb));
+    let gives = |grant: &&Grant| {
+        grant
+            .rules
+            .iter()
+            .any(|rule| words(&rule["resources"]).any(|word| word == resource) && words(&rule["verbs"]).any(|word| word == verb))
+    };
     grants.iter().filter(gives).map(|grant| grant.namespace.clone().unwrap_or_else(|| "*".to_owned())).collect()
 }
 
@@ -65,7 +72,10 @@ fn no_role_has_a_wildcard_or_a_verb_that_lifts_itself() {
         for role in rendered(&helm, values).iter().filter(|object| is_role(object)) {
             assert!(role["aggregationRule"].is_null());
             for rule in role["rules"].as_array().expect("rules") {
-                let all: Vec<&str> = ["apiGroups", "resources", "verbs", "nonResourceURLs", "resourceNames"].iter().flat_map(|field| words(&rule[*field])).collect();
+                let all: Vec<&str> = ["apiGroups", "resources", "verbs", "nonResourceURLs", "resourceNames"]
+                    .iter()
+                    .flat_map(|field| words(&rule[*field]))
+                    .collect();
                 let bad = |word: &&&str| word.contains('*') || ["escalate", "bind", "impersonate"].contains(*word);
                 assert_eq!(all.iter().find(bad), None, "{name}: {} {rule}", title(role));
             }
@@ -94,7 +104,16 @@ fn secrets_are_read_in_the_namespaces_that_were_named_and_nowhere_else() {
             assert_eq!(namespaces(&grants, "secrets", verb), set(tenants), "{values}: {verb} of secrets");
         }
         assert_eq!(namespaces(&grants, "configmaps", "get"), set(tenants), "{values}");
-        for resource in ["deployments", "services", "serviceaccounts", "roles", "rolebindings", "networkpolicies", "poddisruptionbudgets", "horizontalpodautoscalers"] {
+        for resource in [
+            "deployments",
+            "services",
+            "serviceaccounts",
+            "roles",
+            "rolebindings",
+            "networkpolicies",
+            "poddisruptionbudgets",
+            "horizontalpodautoscalers",
+        ] {
             assert_eq!(namespaces(&grants, resource, "create"), set(gateways), "{values}: {resource}");
         }
         assert_eq!(namespaces(&grants, "configmaps", "update"), set(gateways), "{values}");
@@ -110,7 +129,8 @@ fn secrets_are_read_in_the_namespaces_that_were_named_and_nowhere_else() {
 fn with_namespaces_by_name_nothing_is_for_the_whole_cluster() {
     let Some(helm) = had(programs::helm()) else { return };
     let objects = rendered(&helm, "{watchNamespaces: [ai, team-a]}");
-    let wide: Vec<String> = objects.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.starts_with("Cluster"))).map(title).collect();
+    let wide: Vec<String> =
+        objects.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.starts_with("Cluster"))).map(title).collect();
     assert_eq!(wide, [""; 0]);
     assert_eq!(namespaces(&grants(&objects), "llmgateways", "watch"), set(&["ai", "team-a"]));
     assert_eq!(namespaces(&grants(&rendered(&helm, "{}")), "llmgateways", "watch"), set(&["*"]));
@@ -135,7 +155,11 @@ fn security_md_says_why_for_each_right() {
     let Some(helm) = had(programs::helm()) else { return };
     let paper = text("SECURITY.md");
     let section = paper.split("\n## ").find(|section| section.starts_with("Rights of the operator")).expect("a section");
-    let rows: BTreeSet<&str> = section.lines().filter(|line| line.starts_with("| `")).flat_map(|line| line.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2)).collect();
+    let rows: BTreeSet<&str> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2))
+        .collect();
     let mut given = BTreeSet::new();
     for grant in grants(&rendered(&helm, "{}")) {
         for rule in &grant.rules {

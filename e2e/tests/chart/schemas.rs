@@ -95,8 +95,10 @@ impl Schemas {
 
     /// Puts a file for each of these objects where kubeconform looks.
     fn write(&self, folder: &Path, objects: &[Value]) {
-        let kinds: BTreeSet<(&str, &str)> =
-            objects.iter().map(|object| (object["apiVersion"].as_str().expect("a version"), object["kind"].as_str().expect("a kind"))).collect();
+        let kinds: BTreeSet<(&str, &str)> = objects
+            .iter()
+            .map(|object| (object["apiVersion"].as_str().expect("a version"), object["kind"].as_str().expect("a kind")))
+            .collect();
         for (api, kind) in kinds {
             let file = format!("{}-{}.json", kind.to_lowercase(), api.replace('/', "-"));
             std::fs::write(folder.join(file), self.of(api, kind).to_string()).expect("a schema");
@@ -114,7 +116,9 @@ fn conform(kubeconform: &Path, schemas: &Path, objects: &[Value]) -> Result<Stri
 
 #[test]
 fn everything_rendered_is_what_the_api_server_takes() {
-    let (Some(helm), Some(kubeconform), Some(schemas)) = (had(programs::helm()), had(programs::kubeconform()), Schemas::read()) else { return };
+    let (Some(helm), Some(kubeconform), Some(schemas)) = (had(programs::helm()), had(programs::kubeconform()), Schemas::read()) else {
+        return;
+    };
     for (name, values) in SETS {
         for arguments in [&[][..], &["--api-versions", "portolan.dev/v1alpha1/LLMGateway"]] {
             let objects = template(&helm, values, arguments).unwrap_or_else(|said| panic!("{name}: {said}"));

@@ -184,8 +184,7 @@ pub(super) fn no_rare_but(known: &[&str], request: &Request<'_>) -> Result<(), C
 }
 
 /// Why a field is refused that the target's dialect lacks.
-pub(super) const NO_WORD: &str =
-    "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect";
+pub(super) const NO_WORD: &str = "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect";
 
 /// A refusal of one field.
 pub(super) fn cannot<T>(field: &str, why: &str) -> Result<T, CannotSay> {

@@ -91,10 +91,21 @@ fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
 fn stop(reason: &str, called: bool) -> Stop {
     match reason {
         "MAX_TOKENS" | "CONTINUATION" => Stop::Length,
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "OTHER" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_OTHER" | "NO_IMAGE" | "IMAGE_RECITATION" | "ESCALATION" | "MODEL_ARMOR" | "PUP_LIMITED_DISABLED" => {
-            Stop::Filtered
-        }
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "OTHER"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_OTHER"
+        | "NO_IMAGE"
+        | "IMAGE_RECITATION"
+        | "ESCALATION"
+        | "MODEL_ARMOR"
+        | "PUP_LIMITED_DISABLED" => Stop::Filtered,
         _ if called => Stop::Calls,
         _ => Stop::End,
     }

@@ -107,11 +107,9 @@ fn file<'a>(file: FilePart<'a>) -> Result<Part<'a>, CannotSay> {
         return cannot("messages[].content[].file", "the target takes a file only as `file_data`");
     };
     match data.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
-        Some((media_type, data)) => Ok(Part::File {
-            media_type: Cow::Owned(media_type.to_owned()),
-            data: Cow::Owned(data.to_owned()),
-            name: file.filename,
-        }),
+        Some((media_type, data)) => {
+            Ok(Part::File { media_type: Cow::Owned(media_type.to_owned()), data: Cow::Owned(data.to_owned()), name: file.filename })
+        }
         None => cannot("messages[].content[].file.file_data", "it must be a data: URL in base64"),
     }
 }

@@ -98,8 +98,11 @@ impl Stream {
                 Reader::OpenAi(openai::stream::Reader::default())
             }
         };
-        let writer =
-            if client == Surface::Messages { Writer::Anthropic(ToAnthropic::default()) } else { Writer::OpenAi(ToOpenAi::new(include_usage)) };
+        let writer = if client == Surface::Messages {
+            Writer::Anthropic(ToAnthropic::default())
+        } else {
+            Writer::OpenAi(ToOpenAi::new(include_usage))
+        };
         let telling = Telling { writer, names, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }
     }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::{Block, SEAL};
 use super::answer::{StopDetails, stop, stop_reason, write_usage};
+use super::{Block, SEAL};
 use crate::fault::Fault;
 use crate::json::write_text;
 use crate::translate::chat::{News, Piece, Stop};
@@ -118,13 +118,11 @@ impl Reader {
         let Some(block) = block else { return };
         self.told = matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking");
         match &*block.kind {
-            "tool_use" => {
-                write(Piece::Call {
-                    id: block.id.as_deref().unwrap_or_default(),
-                    name: block.name.as_deref().unwrap_or_default(),
-                    seal: None,
-                })
-            }
+            "tool_use" => write(Piece::Call {
+                id: block.id.as_deref().unwrap_or_default(),
+                name: block.name.as_deref().unwrap_or_default(),
+                seal: None,
+            }),
             "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
             // A block may begin with its first words.
             "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),

@@ -139,7 +139,8 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             out.extend_from_slice(b"},");
         }
     }
-    let said: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
+    let said: Vec<&Part<'_>> =
+        turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
     let calls: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
     if said.is_empty() && calls.is_empty() {
         return Ok(());
@@ -183,12 +184,9 @@ fn write_content(said: &[&Part<'_>], out: &mut Vec<u8>) -> Result<(), CannotSay>
                 write_text(out, &url);
                 out.extend_from_slice(b"}}");
             }
-            Part::File { .. }
-            | Part::Call { .. }
-            | Part::Result { .. }
-            | Part::Thinking { .. }
-            | Part::Redacted { .. }
-            | Part::Plan(_) => return cannot("messages[].content[].file", "the target takes text and images"),
+            Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } | Part::Plan(_) => {
+                return cannot("messages[].content[].file", "the target takes text and images");
+            }
         }
     }
     out.push(b']');

@@ -121,7 +121,8 @@ impl Reader {
 
 fn delta(delta: Option<Delta<'_>>, write: &mut impl FnMut(Piece<'_>)) {
     let Some(delta) = delta else { return };
-    let some = |text: Option<Cow<'_, str>>, write: &mut dyn FnMut(&str)| text.filter(|text| !text.is_empty()).iter().for_each(|text| write(text));
+    let some =
+        |text: Option<Cow<'_, str>>, write: &mut dyn FnMut(&str)| text.filter(|text| !text.is_empty()).iter().for_each(|text| write(text));
     some(delta.text, &mut |text| write(Piece::Text(text)));
     some(delta.tool_use.and_then(|call| call.input), &mut |text| write(Piece::Arguments(text)));
     if let Some(thought) = delta.reasoning_content {

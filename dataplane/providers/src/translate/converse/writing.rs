@@ -33,7 +33,9 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     write_tools(request, history, out);
     write_fields(request, model, out)?;
     if let Some(schema) = request.schema {
-        out.extend_from_slice(b",\"outputConfig\":{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"answer\",\"schema\":");
+        out.extend_from_slice(
+            b",\"outputConfig\":{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"answer\",\"schema\":",
+        );
         // A schema is told as a text.
         write_text(out, &String::from_utf8_lossy(schema));
         out.extend_from_slice(b"}}}}");
@@ -82,7 +84,11 @@ impl Writer {
     fn turn(&mut self, turn: &Turn<'_>, written: &mut usize, out: &mut Vec<u8>) -> Result<(), CannotSay> {
         let start = out.len();
         comma(*written, out);
-        out.extend_from_slice(if turn.role == Role::User { b"{\"role\":\"user\",\"content\":[" } else { b"{\"role\":\"assistant\",\"content\":[" });
+        out.extend_from_slice(if turn.role == Role::User {
+            b"{\"role\":\"user\",\"content\":["
+        } else {
+            b"{\"role\":\"assistant\",\"content\":["
+        });
         let first = out.len();
         let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
         for part in results.into_iter().chain(rest) {
@@ -174,7 +180,9 @@ impl Writer {
         };
         self.documents += 1;
         let number = self.documents;
-        out.extend_from_slice(format!("{{\"document\":{{\"format\":\"{format}\",\"name\":\"Document {number}\",\"source\":{{\"bytes\":").as_bytes());
+        out.extend_from_slice(
+            format!("{{\"document\":{{\"format\":\"{format}\",\"name\":\"Document {number}\",\"source\":{{\"bytes\":").as_bytes(),
+        );
         write_text(out, data);
         out.extend_from_slice(b"}}}");
         Ok(())

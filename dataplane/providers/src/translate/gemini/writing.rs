@@ -157,7 +157,8 @@ impl Writer<'_> {
         out.extend_from_slice(b"\"name\":");
         write_text(out, name);
         out.extend_from_slice(if is_error { b",\"response\":{\"error\":" } else { b",\"response\":{\"result\":" });
-        let texts: Vec<&str> = parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(&**text) } else { None }).collect();
+        let texts: Vec<&str> =
+            parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(&**text) } else { None }).collect();
         write_text(out, &texts.concat());
         out.extend_from_slice(b"}}}");
         for part in parts.iter().filter(|part| !matches!(part, Part::Text { .. })) {
@@ -201,7 +202,10 @@ fn media_type_of(url: &str) -> Result<&'static str, CannotSay> {
             return Ok(media_type);
         }
     }
-    cannot("messages[].content[].image_url", "the target must be told its type: let the URL end in .png, .jpg, .webp or .gif, or send it as a data: URL")
+    cannot(
+        "messages[].content[].image_url",
+        "the target must be told its type: let the URL end in .png, .jpg, .webp or .gif, or send it as a data: URL",
+    )
 }
 
 fn write_config(request: &Request<'_>, generation: u32, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {

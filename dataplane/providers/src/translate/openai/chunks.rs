@@ -2,8 +2,8 @@
 
 use snapshot::Usage;
 
-use super::{CREATED, write_seal};
 use super::answer::{finish_reason, write_usage};
+use super::{CREATED, write_seal};
 use crate::json::write_text;
 use crate::translate::chat::Piece;
 

@@ -128,7 +128,8 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             out.extend_from_slice(b"},");
         }
     }
-    let said: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
+    let said: Vec<&Part<'_>> =
+        turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
     let calls: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
     if said.is_empty() && calls.is_empty() {
         return Ok(());
