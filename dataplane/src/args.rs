@@ -60,7 +60,7 @@ struct Args {
     #[arg(long, value_name = "TARGET", default_value = "-")]
     access_log: String,
     /// What the process tells of itself: error, warn, info, debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"])]
     log_level: String,
     /// Write the addresses in use to this file, as JSON, once they are bound
     #[arg(long, value_name = "FILE")]
@@ -71,7 +71,7 @@ struct Args {
     /// Calls in flight at most
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_calls: u32,
-    /// Bytes of request bodies kept at most; by default a quarter of the memory limit
+    /// Bytes of request bodies and of large answers kept at most; by default a quarter of the memory limit
     #[arg(long, value_name = "BYTES")]
     body_memory: Option<u64>,
     /// Seconds for the head of a request, and for the next request on an idle connection
@@ -264,6 +264,8 @@ mod tests {
             "--last-good-dir l --gateway a/b",
             "--gateway a/b",
             "--manifests d --extra-ca /no/such/file",
+            "--manifests d --log-level verbose",
+            "--manifests d --log-level h2=trace",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -7,9 +7,9 @@ mod outcome;
 mod plan;
 mod refusal;
 
-pub use answer::{Answer, Broken, Source, Streaming};
+pub use answer::{Answer, Broken, Room, Source, Streaming};
 pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
 pub use outcome::{Ending, Outcome};
-pub use plan::{Attempt, Plan};
+pub use plan::{Attempt, Plan, Unanswered};
 pub use refusal::Refusal;

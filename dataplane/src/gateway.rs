@@ -168,11 +168,11 @@ impl Gateway {
         let trust = Trust::new(settings.extra_ca_pem.as_deref())?;
         let dial: Arc<dyn Dial> = Arc::new(dial::Network::new(trust));
         let certificate = settings.tls.clone().map(Certificate::load).transpose()?;
-        let bounds = Bounds { header_time: settings.header_timeout, connections_max: settings.connections_max };
+        let bounds = Bounds { header_time: settings.header_timeout, connections_max: settings.connections_max, cores: settings.cores };
         let mut address = settings.listen;
         let mut threads = Vec::new();
         for number in 0..settings.cores {
-            let listener = listener::bind(address).map_err(|source| StartError::Bind { address, source })?;
+            let listener = listener::bind(address, number == 0).map_err(|source| StartError::Bind { address, source })?;
             address = listener.local_addr().map_err(StartError::Core)?;
             let door = self.door(dial.clone(), settings.body_idle_timeout);
             let tls = certificate.as_ref().map(Certificate::server).transpose()?;
@@ -183,22 +183,27 @@ impl Gateway {
         Ok(Cores { address, certificate, threads })
     }
 
-    /// Leaves: announced for a while, then closed, then cut off; returns when no call is left.
-    pub async fn leave(&self, cores: Cores) {
+    /// Leaves: announced for a while, then closed, then cut off; returns when no call is left. `hurry` cuts off at once.
+    pub async fn leave(&self, cores: Cores, hurry: impl Future<Output = ()>) {
         let drain = self.live.current().map_or((Duration::ZERO, Duration::ZERO), |live| {
             let drain = live.gateway.drain;
             (Duration::from_secs(drain.delay_seconds.into()), Duration::from_secs(drain.timeout_seconds.into()))
         });
         self.draining.store(true, Relaxed);
         self.leaving.send_replace(Leaving::Announced);
-        tokio::time::sleep(drain.0).await;
-        self.leaving.send_replace(Leaving::Closing);
-        let ended = tokio::task::spawn_blocking(move || cores.threads.into_iter().for_each(|thread| drop(thread.join())));
-        let mut ended = std::pin::pin!(ended);
-        if tokio::time::timeout(drain.1, ended.as_mut()).await.is_err() {
-            self.leaving.send_replace(Leaving::Now);
-            drop(ended.await);
+        let mut ended = tokio::task::spawn_blocking(move || cores.threads.into_iter().for_each(|thread| drop(thread.join())));
+        let patience = async {
+            tokio::time::sleep(drain.0).await;
+            self.leaving.send_replace(Leaving::Closing);
+            tokio::time::sleep(drain.1).await;
+        };
+        tokio::select! {
+            _ = &mut ended => return,
+            () = patience => {}
+            () = hurry => {}
         }
+        self.leaving.send_replace(Leaving::Now);
+        drop(ended.await);
     }
 }
 

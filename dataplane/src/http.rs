@@ -10,6 +10,7 @@ mod models;
 mod path;
 pub mod refusal;
 mod respond;
+mod streams;
 pub mod tls;
 
 pub use respond::{Door, handle};

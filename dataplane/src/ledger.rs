@@ -36,5 +36,8 @@ pub fn close(books: &Books, outcome: &Outcome) {
     if let (Some(attempt), Some(usage)) = (&outcome.attempt, &outcome.usage) {
         metrics.provider(&attempt.provider.provider.id).used(usage, receipt.cost.map(|cost| cost.0));
     }
+    if let (Some(unanswered), Some(policy)) = (&outcome.unanswered, outcome.key.as_ref().and_then(|key| key.key.policy.as_ref())) {
+        metrics.rules_unanswered.with_label_values(&[policy.as_str(), unanswered.why]).inc();
+    }
     books.log.line(|line| receipt.write(line));
 }

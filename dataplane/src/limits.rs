@@ -1,5 +1,5 @@
-//! May they now? Bounds of the process (calls, bytes of bodies) and of a key (calls in flight), taken before anything
-//! is spent and given back by dropping what was taken.
+//! May they now? Bounds of the process (calls, bytes of bodies and of large answers) and of a key (calls in flight), taken
+//! before anything is spent and given back by dropping what was taken.
 //!
 //! Invariant: every bound is an atomic that only its guard gives back, so that a cancelled call gives back too.
 
@@ -7,11 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::exchange::{Grant, Refusal};
+use bytes::Bytes;
+use providers::passage::Whole;
+
+use crate::exchange::{Answer, Grant, Refusal, Room};
 use crate::live::KeyGauges;
 
 /// After how long a client that met a full process may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// An answer of so many bytes needs no room of its own.
+const ANSWER_BYTES_FREE: u64 = 64 << 10;
 
 /// What one process holds at most.
 #[derive(Debug)]
@@ -115,6 +121,64 @@ impl BodyPermit {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+/// Room for a large answer, of the same memory as bodies.
+#[derive(Debug)]
+pub struct AnswerRoom<'a> {
+    of: &'a BodyPermit,
+    bytes: u64,
+    /// For an answer that is no longer small.
+    taken: Option<BodyPermit>,
+}
+
+impl BodyPermit {
+    /// Room for the answer to the call whose body this is.
+    #[must_use]
+    pub fn answer(&self) -> AnswerRoom<'_> {
+        AnswerRoom { of: self, bytes: 0, taken: None }
+    }
+}
+
+impl Room for AnswerRoom<'_> {
+    fn begin(&mut self) {
+        self.bytes = 0;
+        self.taken = None;
+    }
+
+    fn more(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        if self.bytes <= ANSWER_BYTES_FREE {
+            return Ok(());
+        }
+        let empty = || BodyPermit { process: self.of.process.clone(), gauges: self.of.gauges.clone(), bytes: 0 };
+        let taken = self.taken.get_or_insert_with(empty);
+        taken.grow(self.bytes - taken.bytes)
+    }
+}
+
+impl AnswerRoom<'_> {
+    /// Ties what was taken to the answer's bytes: it is given back when the client has them.
+    #[must_use]
+    pub fn keep(self, answer: Answer) -> Answer {
+        match (self.taken, answer) {
+            (Some(permit), Answer::Whole(Whole { body, facts })) => {
+                Answer::Whole(Whole { body: Bytes::from_owner(Kept { body, _permit: permit }), facts })
+            }
+            (_, answer) => answer,
+        }
+    }
+}
+
+struct Kept {
+    body: Bytes,
+    _permit: BodyPermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 

@@ -4,16 +4,18 @@
 //! Invariant: no look-up of a call costs more when there are more keys, policies or tenants.
 
 mod index;
+mod policy;
 mod provider;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use arc_swap::ArcSwapOption;
-use snapshot::{Credentials, FailureClass, Gateway, Key, KeyHash, PolicyId, RoutingPolicy, Snapshot};
+use snapshot::{Credentials, Gateway, Key, KeyHash, PolicyId, Snapshot};
 
 pub use index::{Candidate, Models};
+pub use policy::{LivePolicy, LiveRule, When};
 pub use provider::{LiveProvider, Origin, Origins};
 
 /// Which configuration: a sequence that grows with each change in this process or cluster, and the digest's first bytes.
@@ -54,15 +56,6 @@ pub struct LiveKey {
     pub gauges: Arc<KeyGauges>,
 }
 
-/// A policy with what receipts and plans share.
-#[derive(Debug)]
-pub struct LivePolicy {
-    /// As compiled.
-    pub policy: RoutingPolicy,
-    /// For each rule: its name and its failures, ready to share.
-    pub shared: Vec<(Arc<str>, Arc<BTreeSet<FailureClass>>)>,
-}
-
 /// Everything a call asks of the configuration.
 #[derive(Debug)]
 pub struct Live {
@@ -73,11 +66,12 @@ pub struct Live {
     /// Which models can be named by whom.
     pub models: Models,
     keys: HashMap<KeyHash, Arc<LiveKey>>,
+    policies: HashMap<PolicyId, Arc<LivePolicy>>,
 }
 
 impl Live {
     /// Joins a snapshot with its credentials. What must survive a reload (origins of connections, counts of calls in
-    /// flight) is taken over from `previous`.
+    /// flight) is taken over from `previous`, and so is what was made of a policy that stays the same.
     #[must_use]
     pub fn build(revision: Revision, snapshot: &Snapshot, credentials: &Credentials, origins: &Origins, previous: Option<&Self>) -> Self {
         let providers = snapshot
@@ -85,8 +79,14 @@ impl Live {
             .values()
             .map(|provider| Arc::new(LiveProvider::build(provider, credentials, origins, &snapshot.gateway.egress)))
             .collect();
-        let policies: HashMap<&PolicyId, Arc<LivePolicy>> =
-            snapshot.policies.iter().map(|(id, policy)| (id, Arc::new(LivePolicy::build(policy)))).collect();
+        let policies: HashMap<PolicyId, Arc<LivePolicy>> = snapshot
+            .policies
+            .iter()
+            .map(|(id, policy)| {
+                let before = previous.and_then(|live| live.policies.get(id)).filter(|before| before.policy == *policy);
+                (id.clone(), before.cloned().unwrap_or_else(|| Arc::new(LivePolicy::build(policy))))
+            })
+            .collect();
         let mut keys = HashMap::with_capacity(snapshot.keys.len());
         for key in snapshot.keys.values() {
             let before = previous.and_then(|live| key.hashes.iter().find_map(|hash| live.keys.get(hash)));
@@ -100,7 +100,7 @@ impl Live {
                 keys.insert(*hash, live.clone());
             }
         }
-        Self { revision, gateway: snapshot.gateway.clone(), models: Models::build(providers), keys }
+        Self { revision, gateway: snapshot.gateway.clone(), models: Models::build(providers), keys, policies }
     }
 
     /// The key whose text has this hash.
@@ -112,13 +112,6 @@ impl Live {
     /// Ids of the keys, in no order. Off the hot path.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.values().map(|key| key.key.id.as_str())
-    }
-}
-
-impl LivePolicy {
-    fn build(policy: &RoutingPolicy) -> Self {
-        let shared = policy.rules.iter().map(|rule| (rule.name.as_str().into(), Arc::new(rule.fallback_on.clone()))).collect();
-        Self { policy: policy.clone(), shared }
     }
 }
 

@@ -4,6 +4,7 @@
 //! providers that the key may use: `provider/model`, else a declared name or alias.
 
 mod near;
+mod when;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -13,17 +14,19 @@ use snapshot::{FailureClass, ModelName, Target};
 use crate::exchange::{Attempt, Grant, Plan, Refusal};
 use crate::live::{Candidate, Live, LivePolicy, LiveProvider};
 
+pub use when::Asked;
+
 /// A plan of at least one attempt.
 ///
 /// # Errors
 /// The model is unknown, ambiguous or not allowed.
-pub fn plan(live: &Live, grant: &Grant, model: &str) -> Result<Plan, Refusal> {
+pub fn plan(live: &Live, grant: &Grant, asked: &mut Asked<'_>) -> Result<Plan, Refusal> {
     if let Some(policy) = &grant.key.policy
-        && let Some(plan) = by_policy(live, grant, policy, model)
+        && let Some(plan) = by_policy(live, grant, policy, asked)
     {
         return plan;
     }
-    let attempt = resolve(live, grant, model)?;
+    let attempt = resolve(live, grant, asked.model)?;
     Ok(Plan { attempts: vec![attempt], fallback_on: no_fallback(), rule: None })
 }
 
@@ -48,18 +51,18 @@ pub fn declared(live: &Live) -> std::collections::BTreeSet<&str> {
     models.map(|model| model.name.as_str()).collect()
 }
 
-fn by_policy(live: &Live, grant: &Grant, policy: &LivePolicy, model: &str) -> Option<Result<Plan, Refusal>> {
-    let fits = |rule: &&snapshot::Rule| rule.models.is_empty() || rule.models.iter().any(|glob| glob.matches(model));
-    let (place, rule) = policy.policy.rules.iter().enumerate().find(|(_, rule)| fits(rule))?;
+fn by_policy(live: &Live, grant: &Grant, policy: &LivePolicy, asked: &mut Asked<'_>) -> Option<Result<Plan, Refusal>> {
+    let model = asked.model;
+    let names = |rule: &snapshot::Rule| rule.models.is_empty() || rule.models.iter().any(|glob| glob.matches(model));
+    let (rule, made) = policy.policy.rules.iter().zip(&policy.rules).find(|(rule, made)| names(rule) && asked.fits(made))?;
     if !grant.allows_model([model]) {
         return Some(Err(Refusal::ModelNotAllowed { model: model.to_owned() }));
     }
-    let (name, fallback_on) = policy.shared.get(place)?;
     let attempts: Vec<Attempt> = rule.targets.iter().filter_map(|target| by_target(live, grant, target, model)).collect();
     if attempts.is_empty() {
         return Some(Err(Refusal::ModelNotAllowed { model: model.to_owned() }));
     }
-    Some(Ok(Plan { attempts, fallback_on: fallback_on.clone(), rule: Some(name.clone()) }))
+    Some(Ok(Plan { attempts, fallback_on: made.fallback_on.clone(), rule: Some(made.name.clone()) }))
 }
 
 /// The policy's own namespace vouches for its targets; the key's list of providers still holds.

@@ -1,5 +1,6 @@
 //! The control runtime: follows the configuration, serves the admin port, leaves on a signal.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -89,9 +90,9 @@ async fn control(settings: Settings) -> Result<(), RunError> {
             _ = tokio::signal::ctrl_c() => break,
         }
     }
-    tracing::info!("leaving: no longer ready, calls in flight go on");
+    tracing::info!("leaving: no longer ready, calls in flight go on; Ctrl-C cuts them off");
     if let Some(cores) = cores {
-        gateway.leave(cores).await;
+        gateway.leave(cores, async { drop(tokio::signal::ctrl_c().await) }).await;
     }
     books.log.close();
     admin.abort();
@@ -162,13 +163,17 @@ fn look_at_certificate(certificate: Option<&Certificate>) {
 fn announce(settings: &Settings, gateway: &Gateway, cores: &Cores, admin: std::net::SocketAddr) -> io::Result<()> {
     let scheme = if cores.certificate.is_some() { "https" } else { "http" };
     let address = cores.address;
+    // Every address of this machine is none that a client could name.
+    let host = if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
     let Some(live) = gateway.live.current() else { return Ok(()) };
-    let keys: Vec<&str> = live.key_ids().take(10).collect();
+    // Each once, in order: a key that is being rotated is found under two hashes.
+    let keys: BTreeSet<&str> = live.key_ids().collect();
+    let keys: Vec<&str> = keys.into_iter().take(10).collect();
     let models: Vec<&str> = routing::declared(&live).into_iter().take(20).collect();
     let first = models.first().copied().unwrap_or("MODEL");
     tracing::info!(listen = %address, admin = %admin, cores = settings.cores, ?keys, ?models, "listening");
     tracing::info!(
-        "try: curl {scheme}://{address}/v1/chat/completions -H \"Authorization: Bearer $KEY\" -H content-type:application/json -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+        "try: curl {scheme}://{host}/v1/chat/completions -H \"Authorization: Bearer $KEY\" -H content-type:application/json -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
     );
     if let Some(path) = &settings.print_ports {
         let partial = path.with_extension("partial");

@@ -15,7 +15,7 @@ use crate::exchange::{Answer, Call, Refusal};
 use crate::ledger::Books;
 use crate::live::LiveHandle;
 use crate::relay::{self, Relay, SayFault};
-use crate::upstream::{Headers, Trace, Upstream};
+use crate::upstream::{Headers, Upstream};
 use crate::{auth, limits, routing};
 
 pub use entry::Entry;
@@ -72,12 +72,14 @@ pub async fn serve(
     let head = Head::read(surface, &body).map_err(Refusal::BadBody)?;
     let call = Call { surface, head, body };
     note.asked(&call, hold);
-    let plan = routing::plan(&live, &grant, &call.head.model)?;
+    let mut asked = routing::Asked::call(&grant, &call, headers);
+    let plan = routing::plan(&live, &grant, &mut asked);
+    note.unanswered(asked.unanswered);
+    let plan = plan?;
     note.planned(&plan);
-    let mut trace = Trace::default();
-    let answer = rooms.upstream.run(&plan, &call, &Headers::of_client(headers), &mut trace).await;
-    note.tried(trace);
-    let answer = answer?;
+    let mut room = permit.answer();
+    let answer = rooms.upstream.run(&plan, &call, &Headers::of_client(headers), &mut room, note.trace()).await?;
+    let answer = room.keep(answer);
     drop(permit);
     let stream = matches!(answer, Answer::Stream(_));
     let entry = entry.take().ok_or(Refusal::NotReady)?;

@@ -6,9 +6,11 @@ pub mod metrics;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Starts the process's own log: JSON lines on standard error.
+/// Starts the process's own log: JSON lines on standard error. What libraries tell is heard from warnings up alone: below
+/// that they tell of frames and headers.
 pub fn start_diagnostics(level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let libraries = if level == "error" { "error" } else { "warn" };
+    let filter = EnvFilter::new(format!("{libraries},dataplane={level}"));
     let started = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -21,7 +21,7 @@ use providers::fault::Fault;
 use providers::passage::{CannotSay, Passage};
 
 use crate::clock::Clock;
-use crate::exchange::{Answer, Attempt, Call, Plan, Refusal};
+use crate::exchange::{Answer, Attempt, Call, Plan, Refusal, Room};
 use crate::telemetry::metrics::Metrics;
 
 pub use attempt::Headers;
@@ -59,6 +59,8 @@ struct Failure {
     retry_after: Option<Duration>,
     verbatim: Option<bytes::Bytes>,
     detail: String,
+    /// The fault is ours: the answer found no room here.
+    full: Option<Refusal>,
 }
 
 impl Upstream {
@@ -77,7 +79,14 @@ impl Upstream {
     ///
     /// # Errors
     /// The last failure, or that no target can take what the call says.
-    pub async fn run(&self, plan: &Plan, call: &Call, headers: &Headers, trace: &mut Trace) -> Result<Answer, Refusal> {
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        call: &Call,
+        headers: &Headers,
+        room: &mut dyn Room,
+        trace: &mut Trace,
+    ) -> Result<Answer, Refusal> {
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {
             let speaks = &attempt.provider.provider.surfaces;
@@ -92,7 +101,8 @@ impl Upstream {
             trace.attempts += 1;
             trace.translated = matches!(passage, Passage::Translated(_));
             let began = self.clock.now();
-            let tried = self.attempt(attempt, &passage, call.head.stream, headers).await;
+            room.begin();
+            let tried = self.attempt(attempt, &passage, call.head.stream, headers, room).await;
             trace.wait += self.clock.now() - began;
             let meters = self.metrics.provider(&attempt.provider.provider.id);
             let failure = match tried {
@@ -102,8 +112,11 @@ impl Upstream {
                 }
                 Err(failure) => failure,
             };
-            meters.attempt_failed(failure.fault.class);
             trace.detail = Some(failure.detail.clone());
+            if let Some(full) = failure.full {
+                return Err(full);
+            }
+            meters.attempt_failed(failure.fault.class);
             let again = place + 1 < plan.attempts.len() && plan.fallback_on.contains(&failure.fault.class);
             last = Some(failure.into_refusal(attempt));
             if !again {
@@ -117,7 +130,7 @@ impl Upstream {
 impl Failure {
     fn into_refusal(self, attempt: &Attempt) -> Refusal {
         let provider = attempt.provider.provider.id.name().to_owned();
-        let Self { fault, status, retry_after, verbatim, detail: _ } = self;
+        let Self { fault, status, retry_after, verbatim, detail: _, full: _ } = self;
         Refusal::Upstream { provider, fault, status, retry_after, verbatim }
     }
 }

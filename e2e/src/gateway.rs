@@ -112,7 +112,16 @@ impl Gateway {
 
     /// Asks it to leave, as Kubernetes does.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
+        self.signal("-TERM");
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.pid().to_string()]).status().expect("kill");
         assert!(sent.success(), "the process is there to be told");
     }
 

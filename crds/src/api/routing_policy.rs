@@ -41,6 +41,10 @@ pub struct RoutingRule {
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(min = 1, max = 256)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
+    /// A condition in CEL over `request` and `key` that must hold besides, such as `key.team == 'research'`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub when: Option<String>,
     /// Where calls go, tried in this order.
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub targets: Vec<Target>,

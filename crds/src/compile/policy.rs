@@ -58,16 +58,23 @@ impl Compiler<'_> {
             let model = target.model.as_deref().map(ModelName::new).transpose();
             Ok(Target { provider, model: model.map_err(|error| malformed("spec.rules[].targets[].model", error.to_string()))? })
         };
-        let rule = |rule: &api::RoutingRule| {
+        // What was accepted before is not judged again: a world may hold many conditions.
+        let accepted = self.previous.and_then(|previous| previous.policies.get(&(namespace.clone(), name.clone())));
+        let accepted = |when: &str| accepted.is_some_and(|last| last.policy.rules.iter().any(|rule| rule.when.as_deref() == Some(when)));
+        let rule = |(place, rule): (usize, &api::RoutingRule)| {
+            if let Some(when) = rule.when.as_deref().filter(|when| !accepted(when)) {
+                expr::Program::compile(when).map_err(|fault| malformed(&format!("spec.rules[{place}].when"), fault.to_string()))?;
+            }
             Ok(Rule {
                 name: rule.name.clone(),
                 models: rule.models.iter().map(|pattern| Glob::new(pattern)).collect(),
+                when: rule.when.clone(),
                 targets: rule.targets.iter().map(target).collect::<Result<_, _>>()?,
                 fallback_on: rule.fallback_on.iter().map(class).collect(),
             })
         };
         let id = PolicyId::new(namespace, name).map_err(|error| malformed("metadata", error.to_string()))?;
-        Ok(RoutingPolicy { id, rules: policy.spec.rules.iter().map(rule).collect::<Result<_, _>>()? })
+        Ok(RoutingPolicy { id, rules: policy.spec.rules.iter().enumerate().map(rule).collect::<Result<_, _>>()? })
     }
 
     /// The provider that a namespace refers to, if it may.

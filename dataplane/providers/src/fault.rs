@@ -86,6 +86,18 @@ impl Fault {
         std::time::Duration::try_from_secs_f64(seconds).ok()
     }
 
+    /// Whether an error body is told as clients of a dialect read it: `{error: {message, ..}}`, and Anthropic's with
+    /// `type: "error"` beside it. Servers that speak a dialect otherwise often have errors of their own.
+    #[must_use]
+    pub fn is_told_in(dialect: Dialect, body: &[u8]) -> bool {
+        let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
+        let told = json["error"]["message"].is_string();
+        match dialect {
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => told,
+            Dialect::Anthropic => told && json["type"] == "error" && json["error"]["type"].is_string(),
+        }
+    }
+
     fn of_error(surface: Surface, status: Option<u16>, error: &ErrorObject) -> Self {
         let text = |value: &Option<Value>| match value {
             None | Some(Value::Null) => None,

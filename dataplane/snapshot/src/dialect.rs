@@ -30,6 +30,19 @@ pub enum Operation {
     Responses,
 }
 
+impl Operation {
+    /// A stable word for conditions.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+        }
+    }
+}
+
 /// An endpoint with the dialect of its bodies. A client comes in by one of [`Surface::DOORS`], a provider speaks some of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Surface {

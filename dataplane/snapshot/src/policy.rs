@@ -24,6 +24,9 @@ pub struct Rule {
     pub name: String,
     /// Models that it is for; empty: all.
     pub models: Vec<Glob>,
+    /// A condition that must hold besides, as package `expr` takes it. An entry with one requires a reader that knows this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// At least one; tried in this order.
     pub targets: Vec<Target>,
     /// Failures after which the next target is tried, before the first byte of an answer.

@@ -8,8 +8,22 @@ use providers::fault::Fault;
 use providers::passage::{StreamReader, Whole};
 use snapshot::FailureClass;
 
+use super::Refusal;
+
 /// The rest of an answer. Dropping it cancels the call at the provider.
 pub type Source = Pin<Box<dyn Body<Data = Bytes, Error = Broken> + Send>>;
+
+/// Where an answer that is not streamed is gathered: a hostile provider's must not take all memory.
+pub trait Room: Send {
+    /// Another answer begins; what was taken for the one before is given back.
+    fn begin(&mut self);
+
+    /// Takes room for so many more bytes.
+    ///
+    /// # Errors
+    /// There is none left.
+    fn more(&mut self, bytes: u64) -> Result<(), Refusal>;
+}
 
 /// Why the rest of an answer did not come.
 #[derive(Debug, Clone, thiserror::Error)]

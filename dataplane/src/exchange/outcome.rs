@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use snapshot::{FailureClass, Surface, Usage};
 
-use super::{Attempt, CallId, ClientRequestId};
+use super::{Attempt, CallId, ClientRequestId, Unanswered};
 use crate::live::{Live, LiveKey};
 
 /// The end of a call in one word, for metrics and receipts.
@@ -42,6 +42,8 @@ pub struct Outcome {
     pub model_served: Option<Box<str>>,
     /// The routing rule that decided.
     pub rule: Option<Arc<str>>,
+    /// The first rule whose condition had no answer.
+    pub unanswered: Option<Unanswered>,
     /// The last attempt that was made.
     pub attempt: Option<Attempt>,
     /// How many attempts were made.

@@ -18,6 +18,15 @@ pub struct Plan {
     pub rule: Option<Arc<str>>,
 }
 
+/// A rule that did not fit because its condition had no answer for the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// Why, in a word of a closed set.
+    pub why: &'static str,
+}
+
 /// One try at one target.
 #[derive(Debug, Clone)]
 pub struct Attempt {

@@ -11,11 +11,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::respond::{Door, handle};
+use super::streams::{Carried, Streams};
 
 /// How far the process is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub struct Bounds {
     pub header_time: Duration,
     /// Connections of the process.
     pub connections_max: usize,
+    /// Cores that connections are spread over.
+    pub cores: u16,
 }
 
 /// Largest head of a request, in bytes.
@@ -48,11 +51,15 @@ const HEADERS_MAX: usize = 128;
 /// Streams that one HTTP/2 connection may have open at once.
 const STREAMS_MAX: u32 = 256;
 
-/// A listening socket that shares its port with the other cores'.
+/// A listening socket that shares its port with the other cores'. The first of a process makes sure that nobody has the
+/// port: a gateway that was forgotten would share it too, and take half of the connections.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub fn bind(address: SocketAddr, first: bool) -> io::Result<std::net::TcpListener> {
+    if first && address.port() != 0 {
+        drop(std::net::TcpListener::bind(address)?);
+    }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -127,7 +134,11 @@ async fn serve(
         return;
     }
     if place.full {
-        return turn_away(stream).await;
+        door.rooms.books.metrics.refusals.with_label_values(&["overloaded"]).inc();
+        // Before its handshake a TLS client could not read a word.
+        return if tls.is_none() {
+            turn_away(stream).await
+        };
     }
     match tls {
         None => converse(stream, door, bounds, leaving).await,
@@ -155,19 +166,29 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     let http2 = Arc::new(AtomicBool::new(false));
-    let seen = http2.clone();
+    let streams = Arc::new(Streams::default());
+    let (seen, carried) = (http2.clone(), streams.clone());
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        seen.fetch_or(request.version() == http::Version::HTTP_2, Relaxed);
-        handle(door.clone(), request)
+        let stream = (request.version() == http::Version::HTTP_2).then(|| {
+            seen.store(true, Relaxed);
+            carried.open(door.rooms.process.calls(), bounds.cores)
+        });
+        let replying = handle(door.clone(), request);
+        async move { replying.await.map(|reply| reply.map(|body| Carried::new(body, stream))) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // HTTP/2 is asked to go elsewhere (GOAWAY) as soon as leaving is announced: its open streams go on, new ones come on
-    // new connections. HTTP/1.1 is told by a header on its next answer, and closed when idle only once accepting ends.
+    // HTTP/2 is asked to go elsewhere (GOAWAY) as soon as leaving is announced, or when a connection carries more than its
+    // share: its open streams go on, new ones come on new connections. HTTP/1.1 is told by a header on its next answer, and
+    // closed when idle only once accepting ends.
     let mut patience = Leaving::Announced;
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
+            () = streams.greed() => {
+                connection.as_mut().graceful_shutdown();
+                break;
+            }
             _ = leaving.wait_for(|leaving| *leaving >= patience) => {
                 if http2.load(Relaxed) || patience >= Leaving::Closing {
                     connection.as_mut().graceful_shutdown();
@@ -180,7 +201,7 @@ where
     drop(connection.await);
 }
 
-/// Says 503 on a connection that there is no place for, without reading it.
+/// Says 503 on a connection that there is no place for, without listening to it.
 async fn turn_away(mut stream: TcpStream) {
     const BODY: &str = r#"{"error":{"message":"this gateway is full (connections); try again shortly","type":"server_error","param":null,"code":"overloaded"}}"#;
     let reply = format!(
@@ -189,7 +210,27 @@ async fn turn_away(mut stream: TcpStream) {
     );
     let telling = async {
         stream.write_all(reply.as_bytes()).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        // A socket that is closed with bytes unread resets the connection, and the client would not see the answer.
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        io::Result::Ok(())
     };
     drop(tokio::time::timeout(Duration::from_secs(1), telling).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_share_a_port_and_processes_do_not() {
+        let first = bind(SocketAddr::from(([127, 0, 0, 1], 0)), true).expect("a port");
+        let address = first.local_addr().expect("an address");
+        let second = bind(address, false).expect("another core of this process");
+        let stranger = bind(address, true).expect_err("another process");
+        assert_eq!(stranger.kind(), io::ErrorKind::AddrInUse);
+        drop((first, second));
+        assert!(bind(address, true).is_ok(), "the port is free again");
+    }
 }

@@ -7,10 +7,13 @@ use snapshot::Dialect;
 
 use crate::exchange::{Grant, Refusal};
 use crate::live::{Candidate, Live};
-use crate::routing;
+use crate::routing::{self, Asked};
 
 /// Models have no day of birth here; a fixed one keeps clients content that want a number.
 const CREATED: u64 = 1_735_689_600;
+
+/// No model has a longer name, in bytes; a body takes none either.
+const NAME_BYTES_MAX: usize = 256;
 
 /// The dialect of a request for models: Anthropic's clients always send their version.
 pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
@@ -20,7 +23,7 @@ pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
 /// The list.
 pub(super) fn list(live: &Live, grant: &Grant, dialect: Dialect) -> Bytes {
     let visible = routing::visible(live, grant);
-    let models: Vec<Value> = visible.iter().map(|(name, candidates)| one(name, candidates, dialect)).collect();
+    let models: Vec<Value> = visible.iter().map(|(name, candidates)| one(name, owner(candidates), dialect)).collect();
     let list = match dialect {
         Dialect::OpenAi => json!({ "object": "list", "data": models }),
         Dialect::Anthropic => {
@@ -32,19 +35,70 @@ pub(super) fn list(live: &Live, grant: &Grant, dialect: Dialect) -> Bytes {
     list.to_string().into()
 }
 
-/// One model, by the name that a call would use.
+/// One model, by any name that a call could use; as it stands in a path, where clients escape what is no letter.
 pub(super) fn named(live: &Live, grant: &Grant, dialect: Dialect, model: &str) -> Result<Bytes, Refusal> {
-    let visible = routing::visible(live, grant);
-    match visible.iter().find(|(name, _)| *name == model) {
-        Some((name, candidates)) => Ok(one(name, candidates, dialect).to_string().into()),
-        None => Err(routing::plan(live, grant, model).err().unwrap_or(Refusal::ModelUnknown { model: model.to_owned(), near: Vec::new() })),
+    let model = unescaped(model);
+    if model.len() > NAME_BYTES_MAX {
+        return Err(Refusal::ModelUnknown { model: model.chars().take(NAME_BYTES_MAX / 4).collect(), near: Vec::new() });
     }
+    let visible = routing::visible(live, grant);
+    if let Some((name, candidates)) = visible.iter().find(|(name, _)| *name == model) {
+        return Ok(one(name, owner(candidates), dialect).to_string().into());
+    }
+    let plan = routing::plan(live, grant, &mut Asked::name(&model))?;
+    let owner = plan.attempts.first().map_or("", |attempt| attempt.provider.provider.id.name());
+    Ok(one(&model, owner, dialect).to_string().into())
 }
 
-fn one(name: &str, candidates: &[&Candidate], dialect: Dialect) -> Value {
-    let owner = candidates.first().map_or("", |candidate| candidate.provider.provider.id.name());
+fn owner<'a>(candidates: &[&'a Candidate]) -> &'a str {
+    candidates.first().map_or("", |candidate| candidate.provider.provider.id.name())
+}
+
+fn one(name: &str, owner: &str, dialect: Dialect) -> Value {
     match dialect {
         Dialect::OpenAi => json!({ "id": name, "object": "model", "created": CREATED, "owned_by": owner }),
         Dialect::Anthropic => json!({ "type": "model", "id": name, "display_name": name, "created_at": "2025-01-01T00:00:00Z" }),
+    }
+}
+
+/// Percent-escapes read; what is none stays as it stands.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_a_path_are_read_and_all_else_stays() {
+        for (text, expected) in [
+            ("gpt-4o", "gpt-4o"),
+            ("openai%2Fgpt-4o", "openai/gpt-4o"),
+            ("a%2fb%3Ac", "a/b:c"),
+            ("%C3%A9", "\u{e9}"),
+            ("100%", "100%"),
+            ("%+1%zz%4", "%+1%zz%4"),
+            ("%ff", "\u{fffd}"),
+            ("", ""),
+        ] {
+            assert_eq!(unescaped(text), expected, "{text}");
+        }
     }
 }

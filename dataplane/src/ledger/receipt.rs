@@ -114,7 +114,13 @@ impl<'a> Receipt<'a> {
         self.write_times(out);
         number(out, "request_bytes", Some(self.from.request_bytes));
         number(out, "answer_bytes", Some(self.from.answer_bytes));
-        text(out, "detail", self.from.detail.as_deref());
+        match (&self.from.unanswered, self.from.detail.as_deref()) {
+            (None, detail) => text(out, "detail", detail),
+            (Some(one), detail) => {
+                let (before, detail) = detail.map_or(("", ""), |detail| ("; ", detail));
+                text(out, "detail", Some(&format!("rule {} has no answer: {}{before}{detail}", one.rule, one.why)));
+            }
+        }
         out.extend_from_slice(b"}\n");
     }
 

@@ -6,7 +6,7 @@ use providers::passage::Facts;
 use snapshot::Surface;
 
 use crate::clock::{Clock, Instant};
-use crate::exchange::{Call, CallId, ClientRequestId, Ending, Grant, Outcome, Plan};
+use crate::exchange::{Call, CallId, ClientRequestId, Ending, Grant, Outcome, Plan, Unanswered};
 use crate::ledger::{self, Books};
 use crate::limits::Hold;
 use crate::live::Live;
@@ -19,6 +19,8 @@ pub struct Entry {
     clock: Clock,
     began: Instant,
     hold: Option<Hold>,
+    /// Kept here, so that a client that leaves amid an attempt leaves it in the books.
+    trace: Trace,
     /// Taken when it is closed. Boxed, because entries move through futures.
     outcome: Option<Box<Outcome>>,
     live: Arc<Live>,
@@ -45,6 +47,7 @@ impl Entry {
             model_asked: None,
             model_served: None,
             rule: None,
+            unanswered: None,
             attempt: None,
             attempts: 0,
             translated: false,
@@ -60,7 +63,7 @@ impl Entry {
             detail: None,
         };
         let began = clock.now();
-        Self { books, clock, began, hold: None, outcome: Some(Box::new(outcome)), live }
+        Self { books, clock, began, hold: None, trace: Trace::default(), outcome: Some(Box::new(outcome)), live }
     }
 
     /// The configuration of this call.
@@ -83,19 +86,16 @@ impl Entry {
         });
     }
 
+    pub(super) fn unanswered(&mut self, unanswered: Option<Unanswered>) {
+        self.note(|outcome| outcome.unanswered = unanswered);
+    }
+
     pub(super) fn planned(&mut self, plan: &Plan) {
         self.note(|outcome| outcome.rule.clone_from(&plan.rule));
     }
 
-    pub(super) fn tried(&mut self, trace: Trace) {
-        self.note(|outcome| {
-            let Trace { attempt, attempts, translated, wait, detail } = trace;
-            outcome.attempt = attempt;
-            outcome.attempts = attempts;
-            outcome.translated = translated;
-            outcome.upstream_wait = wait;
-            outcome.detail = detail;
-        });
+    pub(super) fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
     }
 
     /// The head that the client gets.
@@ -123,6 +123,12 @@ impl Entry {
         self.hold = None;
         if let Some(mut outcome) = self.outcome.take() {
             outcome.total = self.clock.now() - self.began;
+            let Trace { attempt, attempts, translated, wait, detail } = std::mem::take(&mut self.trace);
+            outcome.attempt = attempt;
+            outcome.attempts = attempts;
+            outcome.translated = translated;
+            outcome.upstream_wait = wait;
+            outcome.detail = outcome.detail.or(detail);
             ledger::close(&self.books, &outcome);
         }
     }

@@ -19,6 +19,8 @@ pub struct Metrics {
     calls: HashMap<(Option<Surface>, &'static str), IntCounter>,
     /// Refusals of the gateway itself, by their stable code.
     pub refusals: IntCounterVec,
+    /// Calls for which a rule's condition had no answer, by policy and why.
+    pub rules_unanswered: IntCounterVec,
     call_seconds: Vec<(Surface, Histogram)>,
     first_byte_seconds: Vec<(Surface, Histogram)>,
     /// From the head of a request to the first byte of its answer, less the time spent waiting for providers.
@@ -124,6 +126,11 @@ impl Metrics {
         Ok(Self {
             calls: calls.collect(),
             refusals: make.counters("portolan_refusals_total", "Refusals of the gateway itself, by stable code.", &["code"])?,
+            rules_unanswered: make.counters(
+                "portolan_rules_unanswered_total",
+                "Calls for which the `when` of a rule had no answer, so that it did not fit.",
+                &["policy", "why"],
+            )?,
             call_seconds: make.by_surface("portolan_call_seconds", "Head of a request to the last byte of its answer.")?,
             first_byte_seconds: make.by_surface("portolan_first_byte_seconds", "Head of a request to the first byte of its answer.")?,
             overhead_seconds,

@@ -20,7 +20,7 @@ use super::scripted::Scripted;
 use super::wire::Wire;
 use super::{Failure, Upstream};
 use crate::clock::Instant;
-use crate::exchange::{Answer, Attempt, Source, Streaming};
+use crate::exchange::{Answer, Attempt, Room, Source, Streaming};
 use crate::live::Origin;
 
 /// Largest answer that is not streamed, in bytes.
@@ -28,6 +28,9 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Largest error body that is read, in bytes.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// What a stream may say before its first event, in bytes: comments and keep-alives.
+const PRELUDE_BYTES_MAX: usize = 1 << 20;
 
 /// A simulated provider has no endpoint with time limits of its own.
 const SIMULATED_TOTAL: Duration = Duration::from_secs(600);
@@ -37,20 +40,41 @@ const SIMULATED_TOTAL: Duration = Duration::from_secs(600);
 pub struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 impl Headers {
-    /// Picks them out of a request's head.
+    /// Picks them out of a request's head. A header that names something at the provider, such as `idempotency-key`, is
+    /// none of them: whoever knew another tenant's value would be given that tenant's answer.
     #[must_use]
     pub fn of_client(headers: &HeaderMap) -> Self {
-        const NAMES: [&str; 4] = ["anthropic-beta", "anthropic-version", "openai-beta", "idempotency-key"];
-        let found = NAMES.iter().filter_map(|name| headers.get(*name).map(|value| (HeaderName::from_static(name), value.clone())));
+        const NAMES: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+        let found = NAMES.iter().flat_map(|name| headers.get_all(*name).iter().map(|value| (HeaderName::from_static(name), value.clone())));
         Self(found.collect())
+    }
+
+    /// Puts them in the place of what is there; one that came on several lines stays on several.
+    fn put(&self, headers: &mut HeaderMap) {
+        let mut last = None;
+        for (name, value) in &self.0 {
+            if last == Some(name) {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+            last = Some(name);
+        }
     }
 }
 
 impl Upstream {
-    pub(super) async fn attempt(&self, attempt: &Attempt, passage: &Passage, stream: bool, headers: &Headers) -> Result<Answer, Failure> {
+    pub(super) async fn attempt(
+        &self,
+        attempt: &Attempt,
+        passage: &Passage,
+        stream: bool,
+        headers: &Headers,
+        room: &mut dyn Room,
+    ) -> Result<Answer, Failure> {
         let provider = &attempt.provider.provider;
         match (&provider.kind, &attempt.provider.origin) {
-            (ProviderKind::Simulated(config), _) => self.play(attempt, config, passage, stream).await,
+            (ProviderKind::Simulated(config), _) => self.play(attempt, config, passage, stream, room).await,
             (
                 ProviderKind::OpenAi(endpoint)
                 | ProviderKind::OpenAiCompatible(endpoint)
@@ -63,22 +87,15 @@ impl Upstream {
                 let limits = Limits::new(endpoint.timeouts, self.clock.now());
                 let request = request(attempt, passage, stream, headers)
                     .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
-                let (response, lease, first_byte) = self.exchange(origin, request, passage, &limits).await?;
-                self.read(response, lease, passage, stream, &limits, first_byte).await
+                let begun = self.exchange(origin, request, passage, &limits).await?;
+                self.read(begun, passage, stream, &limits, room).await
             }
             (_, None) => Err(ours(FailureClass::ConnectError, "the provider has no address", "a provider without an origin".to_owned())),
         }
     }
 
-    /// Sends on a pooled connection or a new one. Only a request that never left is sent again. Gives the deadline of the
-    /// first byte too, which a stream's head does not meet: its first event must.
-    async fn exchange(
-        &self,
-        origin: &Arc<Origin>,
-        request: Request<Pieces>,
-        passage: &Passage,
-        limits: &Limits,
-    ) -> Result<(Response<Incoming>, Lease, Instant), Failure> {
+    /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
+    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, passage: &Passage, limits: &Limits) -> Result<Begun, Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -92,7 +109,7 @@ impl Upstream {
             let lease = |connection| Lease { connection, origin: origin.number, pool: self.pool.clone() };
             match sent {
                 Err(_) => return Err(late("no answer began within the first-byte time")),
-                Ok(Ok(response)) => return Ok((response, lease(connection), first_byte)),
+                Ok(Ok(response)) => return Ok(Begun { response, lease: lease(connection), first_byte }),
                 Ok(Err(mut error)) => match error.take_message() {
                     Some(mut unsent) if reused => {
                         *unsent.body_mut() = Pieces::new(passage.request());
@@ -120,20 +137,13 @@ impl Upstream {
         timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(failed("no connection within the connect time".to_owned())))
     }
 
-    async fn read(
-        &self,
-        response: Response<Incoming>,
-        lease: Lease,
-        passage: &Passage,
-        stream: bool,
-        limits: &Limits,
-        first_byte: Instant,
-    ) -> Result<Answer, Failure> {
+    async fn read(&self, begun: Begun, passage: &Passage, stream: bool, limits: &Limits, room: &mut dyn Room) -> Result<Answer, Failure> {
+        let Begun { response, lease, first_byte } = begun;
         let (head, incoming) = response.into_parts();
         let status = head.status.as_u16();
         let wire = Wire::new(incoming, lease, self.clock.clone(), limits.idle, limits.total);
         if !head.status.is_success() {
-            let body = whole(wire, ERROR_BYTES_MAX).await.unwrap_or_default();
+            let body = whole(wire, ERROR_BYTES_MAX, room).await.unwrap_or_default();
             let same = matches!(passage, Passage::Same(_));
             return Err(told(passage.surface(), same, status, &head.headers, body, self.clock.unix_ms()));
         }
@@ -143,10 +153,17 @@ impl Upstream {
         if stream {
             return begin(Box::pin(wire), passage, first_byte).await;
         }
-        read_whole(whole(wire, ANSWER_BYTES_MAX).await?, passage)
+        read_whole(whole(wire, ANSWER_BYTES_MAX, room).await?, passage)
     }
 
-    async fn play(&self, attempt: &Attempt, config: &Simulated, passage: &Passage, stream: bool) -> Result<Answer, Failure> {
+    async fn play(
+        &self,
+        attempt: &Attempt,
+        config: &Simulated,
+        passage: &Passage,
+        stream: bool,
+        room: &mut dyn Room,
+    ) -> Result<Answer, Failure> {
         let turn = attempt.provider.turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut body = BytesMut::new();
         passage.request().iter().for_each(|piece| body.extend_from_slice(piece));
@@ -154,7 +171,7 @@ impl Upstream {
         let deadline = self.clock.now() + SIMULATED_TOTAL;
         let source = Scripted::new(script.beats, self.clock.clone(), deadline);
         if script.status >= 400 {
-            let body = whole(source, ERROR_BYTES_MAX).await?;
+            let body = whole(source, ERROR_BYTES_MAX, room).await?;
             let mut headers = HeaderMap::new();
             if let Some(seconds) = script.retry_after_seconds {
                 headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -165,8 +182,16 @@ impl Upstream {
         if stream {
             return begin(Box::pin(source), passage, deadline).await;
         }
-        read_whole(whole(source, ANSWER_BYTES_MAX).await?, passage)
+        read_whole(whole(source, ANSWER_BYTES_MAX, room).await?, passage)
     }
+}
+
+/// A head that came, and what is to follow.
+struct Begun {
+    response: Response<Incoming>,
+    lease: Lease,
+    /// The deadline of the first byte, which a stream's head does not meet: its first event must.
+    first_byte: Instant,
 }
 
 /// When each wait of an attempt ends.
@@ -220,9 +245,7 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
     if matches!(passage, Passage::Same(_)) {
-        for (name, value) in &client.0 {
-            headers.insert(name, value.clone());
-        }
+        client.put(headers);
     }
     if let Some((name, value)) = &provider.credential {
         headers.insert(name, value.expose().clone());
@@ -241,7 +264,7 @@ fn target(provider: &crate::live::LiveProvider, path: http::uri::PathAndQuery) -
 }
 
 /// Reads a body to its end. One frame is handed on as it is.
-async fn whole<B>(body: B, bytes_max: usize) -> Result<Bytes, Failure>
+async fn whole<B>(body: B, bytes_max: usize, room: &mut dyn Room) -> Result<Bytes, Failure>
 where
     B: http_body::Body<Data = Bytes, Error = crate::exchange::Broken>,
 {
@@ -258,6 +281,10 @@ where
             ours(broken.class, message, broken.detail)
         })?;
         let Ok(data) = frame.into_data() else { continue };
+        room.more(data.len() as u64).map_err(|full| {
+            let failure = ours(FailureClass::Overloaded, "the answer found no room", "the answer found no room here".to_owned());
+            Failure { full: Some(full), ..failure }
+        })?;
         if first.is_empty() {
             first = data;
             continue;
@@ -281,6 +308,7 @@ fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
         status: Some(200),
         retry_after: None,
         verbatim: None,
+        full: None,
     })
 }
 
@@ -310,7 +338,7 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
         if let Some(fault) = fault {
             if !reader.has_begun() {
                 let detail = format!("the first event is {}", fault.class.word());
-                return Err(Failure { fault: Box::new(fault), status: Some(200), retry_after: None, verbatim: None, detail });
+                return Err(Failure { fault: Box::new(fault), status: Some(200), retry_after: None, verbatim: None, detail, full: None });
             }
             first.extend_from_slice(&bytes);
             return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: Some(fault), reader, source })));
@@ -321,6 +349,10 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
         first.extend_from_slice(&bytes);
         if reader.has_begun() {
             return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: None, reader, source })));
+        }
+        if first.len() > PRELUDE_BYTES_MAX {
+            let detail = format!("more than {PRELUDE_BYTES_MAX} bytes before the first event");
+            return Err(ours(FailureClass::InvalidResponse, "the provider's stream does not begin", detail));
         }
     }
 }

@@ -16,18 +16,18 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 /// A failure that happened on our side of the provider's answer.
 pub(super) fn ours(class: FailureClass, message: &str, detail: String) -> Failure {
     let fault = Box::new(Fault { class, message: message.to_owned(), code: None, param: None });
-    Failure { fault, status: None, retry_after: None, verbatim: None, detail }
+    Failure { fault, status: None, retry_after: None, verbatim: None, detail, full: None }
 }
 
 /// A failure that the provider told, in an answer of 400 and more.
 pub(super) fn told(surface: Surface, same_dialect: bool, status: u16, headers: &HeaderMap, body: Bytes, unix_ms: u64) -> Failure {
     let fault = Box::new(Fault::of_answer(surface, status, &body));
     let detail = format!("status {status}, {}", fault.class.word());
-    let json = body.trim_ascii_start().starts_with(b"{");
+    let passes = same_dialect && status < 500 && is_the_callers(fault.class) && Fault::is_told_in(surface.dialect(), &body);
     let in_body = Fault::retry_delay(&body).map(|delay| delay.min(RETRY_AFTER_MAX));
-    let verbatim = (same_dialect && json && status < 500 && is_the_callers(fault.class)).then_some(body);
     let retry_after = retry_after(headers, unix_ms).or(in_body);
-    Failure { fault, status: Some(status), retry_after, verbatim, detail }
+    let verbatim = passes.then_some(body);
+    Failure { fault, status: Some(status), retry_after, verbatim, detail, full: None }
 }
 
 /// Whether the request is at fault, so that the provider's own words help the caller.

@@ -1,5 +1,6 @@
 //! One connection to a provider, HTTP/1.1 or HTTP/2, and one exchange on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -17,13 +18,32 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long it may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+/// Exchanges at once on one connection of HTTP/2: few servers take more, and what they do not take waits.
+const STREAMS_MAX: usize = 100;
+
 /// A connection that can take a request.
 #[derive(Debug)]
 pub(super) enum Connection {
     /// One exchange at a time.
     Http1(http1::SendRequest<Pieces>),
     /// Many at a time; clones share the connection.
-    Http2(http2::SendRequest<Pieces>),
+    Http2(http2::SendRequest<Pieces>, Shared),
+}
+
+/// Counts who holds a connection of HTTP/2: each copy is one exchange, but for the pool's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared(Arc<()>);
+
+impl Shared {
+    /// Whether one more exchange fits beside those that run.
+    pub(super) fn has_room(&self) -> bool {
+        Arc::strong_count(&self.0) <= STREAMS_MAX
+    }
+
+    /// Whether both are of one connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Connection {
@@ -35,7 +55,7 @@ impl Connection {
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
             let (sender, connection) = builder.handshake(io).await?;
             tokio::spawn(async move { drop(connection.await) });
-            return Ok(Self::Http2(sender));
+            return Ok(Self::Http2(sender, Shared::default()));
         }
         let (sender, connection) = http1::Builder::new().max_buf_size(1 << 18).handshake(io).await?;
         tokio::spawn(async move { drop(connection.await) });
@@ -46,7 +66,7 @@ impl Connection {
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Http1(sender) => !sender.is_closed(),
-            Self::Http2(sender) => !sender.is_closed(),
+            Self::Http2(sender, _) => !sender.is_closed(),
         }
     }
 
@@ -64,7 +84,7 @@ impl Connection {
                 drop(sender.ready().await);
                 sender.try_send_request(request).await
             }
-            Self::Http2(sender) => {
+            Self::Http2(sender, _) => {
                 request.headers_mut().remove(http::header::HOST);
                 drop(sender.ready().await);
                 sender.try_send_request(request).await

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::connection::Connection;
+use super::connection::{Connection, Shared};
 use crate::clock::Instant;
 
 /// Providers close idle connections after a minute or more; ours go before.
@@ -32,18 +32,17 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    /// The warmest open connection to the origin. One of HTTP/2 stays in the pool and is shared.
+    /// The warmest open connection to the origin. One of HTTP/2 stays in the pool and is shared, as far as it has room.
     pub(super) fn take(&self, origin: u32, now: Instant) -> Option<Connection> {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = pools.get_mut(&origin)?;
+        if let Some(Idle { connection: Connection::Http2(..), .. }) = idle.last() {
+            idle.retain(|idle| idle.connection.is_open());
+            return idle.iter_mut().rev().find_map(|idle| idle.share(now));
+        }
         while let Some(last) = idle.pop() {
             if !last.connection.is_open() {
                 continue;
-            }
-            if let Connection::Http2(sender) = &last.connection {
-                let shared = Connection::Http2(sender.clone());
-                idle.push(Idle { since: now, ..last });
-                return Some(shared);
             }
             if now.saturating_duration_since(last.since) < IDLE_MAX {
                 return Some(last.connection);
@@ -57,8 +56,10 @@ impl Pool {
     fn put(&self, origin: u32, connection: Connection, now: Instant) {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = pools.entry(origin).or_default();
-        let shared = matches!(connection, Connection::Http2(_));
-        let held = shared && idle.iter().any(|idle| matches!(idle.connection, Connection::Http2(_)) && idle.connection.is_open());
+        let held = match &connection {
+            Connection::Http1(_) => false,
+            Connection::Http2(_, shared) => idle.iter().any(|idle| idle.spares(shared)),
+        };
         if idle.len() < IDLE_COUNT_MAX && !held {
             idle.push(Idle { connection, since: now });
         }
@@ -71,6 +72,27 @@ impl Pool {
             idle.retain(|idle| idle.connection.is_open() && now.saturating_duration_since(idle.since) < IDLE_MAX);
         }
         pools.retain(|_, idle| !idle.is_empty());
+    }
+}
+
+impl Idle {
+    /// A copy of a connection of HTTP/2 that has room.
+    fn share(&mut self, now: Instant) -> Option<Connection> {
+        match &self.connection {
+            Connection::Http2(sender, shared) if shared.has_room() => {
+                self.since = now;
+                Some(Connection::Http2(sender.clone(), shared.clone()))
+            }
+            Connection::Http1(_) | Connection::Http2(..) => None,
+        }
+    }
+
+    /// Whether a connection of HTTP/2 that comes back need not be kept beside this one.
+    fn spares(&self, back: &Shared) -> bool {
+        match &self.connection {
+            Connection::Http1(_) => false,
+            Connection::Http2(_, own) => own.is(back) || (self.connection.is_open() && own.has_room()),
+        }
     }
 }
 

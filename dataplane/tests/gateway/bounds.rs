@@ -214,3 +214,40 @@ async fn a_body_larger_than_the_gateway_takes_is_refused_at_its_head() {
     asked(&house).await.answer(200, ANSWER).await;
     assert_eq!(calling.answer().await.status, 200);
 }
+
+/// A whole answer of so many bytes.
+fn large(bytes: usize) -> String {
+    ANSWER.replace("hello", &"x".repeat(bytes - ANSWER.len() + "hello".len()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_answers_take_room_until_their_clients_have_them_and_one_key_cannot_take_all() {
+    let house = House::with(&[provider("alpha", ""), key("app", ""), key("other", "")], |settings| settings.body_memory_bytes = 400_000);
+    let mut slow = Raw(house.line());
+    let body = r#"{"model":"alpha/m","messages":[]}"#;
+    slow.announce("app", body.len()).await;
+    slow.say(body).await;
+    let mut line = asked(&house).await;
+    line.answer(200, &large(150_000)).await;
+    elapse(10).await;
+    assert_eq!(house.gateway.process.body_bytes(), 150_000, "its client does not read");
+
+    let second = house.call(Call::chat("app", "alpha/m"));
+    line.asked().await;
+    let flooding = tokio::spawn(async move { line.answer_as_far_as_it_is_read(&large(150_000)).await });
+    let refused = second.answer().await;
+    assert_eq!((refused.status, refused.code().as_str(), refused.header("retry-after")), (503, "overloaded", "1"));
+    flooding.await.expect("a provider");
+
+    let third = house.call(Call::chat("other", "alpha/m"));
+    let mut line = asked(&house).await;
+    line.answer(200, ANSWER).await;
+    assert_eq!(third.answer().await.status, 200, "a small answer needs no room");
+    let fourth = house.call(Call::chat("other", "alpha/m"));
+    line.asked().await;
+    line.answer(200, &large(150_000)).await;
+    assert_eq!(fourth.answer().await.body.len(), 150_000, "and another key has room of its own");
+
+    slow.hears("\"total_tokens\":5}}").await;
+    is_free(&house).await;
+}

@@ -23,13 +23,14 @@ pub struct Call {
     path: &'static str,
     key: Option<String>,
     body: String,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Call {
     /// A chat call of the key with this id.
     pub fn chat(key: &str, model: &str) -> Self {
         let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
-        Self { method: "POST", path: "/v1/chat/completions", key: Some(text_of(key)), body: body.to_string() }
+        Self::post(key, "/v1/chat/completions", &body.to_string())
     }
 
     /// The same, streamed.
@@ -40,17 +41,23 @@ impl Call {
 
     /// Any body at any path.
     pub fn post(key: &str, path: &'static str, body: &str) -> Self {
-        Self { method: "POST", path, key: Some(text_of(key)), body: body.to_owned() }
+        Self { method: "POST", path, key: Some(text_of(key)), body: body.to_owned(), headers: Vec::new() }
     }
 
     /// A GET.
     pub fn get(key: &str, path: &'static str) -> Self {
-        Self { method: "GET", path, key: Some(text_of(key)), body: String::new() }
+        Self { method: "GET", ..Self::post(key, path, "") }
     }
 
     /// With another text of a key, or none.
     pub fn showing(self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self }
+    }
+
+    /// With one more header line.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
     }
 
     pub fn request(self) -> Request<Full<Bytes>> {
@@ -60,6 +67,9 @@ impl Call {
         }
         if self.method == "POST" {
             request = request.header("content-type", "application/json");
+        }
+        for (name, value) in self.headers {
+            request = request.header(name, value);
         }
         request.body(Full::from(self.body)).expect("a request")
     }

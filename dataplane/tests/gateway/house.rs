@@ -91,8 +91,13 @@ impl House {
 
     /// A byte stream to the gateway's door.
     pub fn line(&self) -> DuplexStream {
+        self.line_to(1)
+    }
+
+    /// The same to a process that has so many cores.
+    pub fn line_to(&self, cores: u16) -> DuplexStream {
         let (near, far) = tokio::io::duplex(64 << 10);
-        let bounds = Bounds { header_time: HEADER_TIME, connections_max: 1000 };
+        let bounds = Bounds { header_time: HEADER_TIME, connections_max: 1000, cores };
         tokio::spawn(converse(far, self.door.clone(), bounds, self.leaving.subscribe()));
         near
     }

@@ -91,6 +91,34 @@ async fn calls_at_the_same_time_share_one_connection_of_http2() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_of_http2_that_is_full_is_not_waited_for() {
+    let house = house();
+    let first = house.call(Call::chat("app", "alpha/m"));
+    let (one, _stop_one) = serve(&house, "alpha.example").await;
+    one.go.notify_one();
+    first.answer().await;
+    let mut calling = Vec::new();
+    for _ in 0..100 {
+        calling.push(house.call(Call::chat("app", "alpha/m")));
+    }
+    elapse(10).await;
+    assert_eq!((one.asked.lock().expect("no panic").len(), house.providers.dialled().len()), (101, 1));
+    calling.push(house.call(Call::chat("app", "alpha/m")));
+    let (two, _stop_two) = serve(&house, "alpha.example").await;
+    two.go.notify_one();
+    assert_eq!(calling.pop().expect("the last").answer().await.status, 200, "while the first hundred wait");
+    let next = house.call(Call::chat("app", "alpha/m"));
+    elapse(10).await;
+    two.go.notify_one();
+    assert_eq!(next.answer().await.status, 200, "the second connection is kept as long as the first is full");
+    one.go.notify_waiters();
+    for calling in calling {
+        assert_eq!(calling.answer().await.status, 200);
+    }
+    assert_eq!(house.providers.dialled().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_over_http2_names_its_authority_and_shows_its_credential() {
     let house = house();
     let calling = house.call(Call::chat("app", "alpha/m"));

@@ -149,6 +149,23 @@ async fn a_list_of_operations_refuses_the_others_before_their_body() {
     answered(&house, Call::post("app", "/v1/embeddings", r#"{"model":"small","input":"hi"}"#), "alpha.example").await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_model_is_looked_up_by_every_name_that_a_call_could_use() {
+    let house = house("allow: { models: [small] }");
+    for (path, id, owner) in [
+        ("/v1/models/small", "small", "alpha"),
+        ("/v1/models/tiny", "tiny", "alpha"),
+        ("/v1/models/alpha/small", "alpha/small", "alpha"),
+        ("/v1/models/alpha%2Fsmall", "alpha/small", "alpha"),
+    ] {
+        let answer = house.call(Call::get("app", path)).answer().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert_eq!((&answer.json()["id"], &answer.json()["owned_by"]), (&id.into(), &owner.into()), "{path}");
+    }
+    refused(&house, Call::get("app", "/v1/models/alpha%2Flarge"), 403, "model_not_allowed").await;
+    refused(&house, Call::get("app", "/v1/models/smal"), 404, "model_not_found").await;
+}
+
 async fn listed(house: &House) -> Vec<String> {
     let list = house.call(Call::get("app", "/v1/models")).answer().await.json();
     list["data"].as_array().expect("a list").iter().map(|model| model["id"].as_str().expect("an id").to_owned()).collect()

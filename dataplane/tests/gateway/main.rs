@@ -4,8 +4,13 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
 
 mod bounds;
+mod browsers;
 mod client;
+mod conditions;
+mod conditions;
+mod fair_share;
 mod fallback;
+mod hostile;
 mod house;
 mod http2;
 mod keys;
@@ -14,5 +19,6 @@ mod limits_of_time;
 mod manifests;
 mod origins;
 mod provider;
+mod receipts;
 mod revisions;
 mod tenancy;

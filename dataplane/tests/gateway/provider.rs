@@ -176,6 +176,12 @@ impl Line {
         self.say(&format!("HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")).await;
     }
 
+    /// A whole answer to somebody who may leave amid it.
+    pub async fn answer_as_far_as_it_is_read(&mut self, body: &str) {
+        let head = format!("HTTP/1.1 200 Said\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        drop(self.io.write_all(format!("{head}{body}").as_bytes()).await);
+    }
+
     /// The head of a stream.
     pub async fn begins(&mut self) {
         self.say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await;

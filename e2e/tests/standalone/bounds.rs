@@ -200,9 +200,17 @@ async fn connections_beyond_the_bound_are_turned_away_and_places_are_given_back(
         assert_eq!(wire.answer().await.expect("an answer").status, 401);
         open.push(wire);
     }
+    for _ in 0..20 {
+        let mut another = Wire::to(gateway.listen).await;
+        // What nobody reads must not reset the connection before its answer is read.
+        another.send(posting("/v1/chat/completions", "sk-none", &sized(100 << 10))).await;
+        let answer = another.answer().await.expect("an answer, though nobody listens");
+        assert_eq!((answer.status, answer.code().as_str(), answer.header("retry-after")), (503, "overloaded", Some("1")));
+    }
+    let turned_away = e2e::metrics::sum(&gateway.metrics().await, "portolan_refusals_total", &["code=\"overloaded\""]);
+    assert!(turned_away > 19.5, "{turned_away} are counted");
     let mut fourth = Wire::to(gateway.listen).await;
-    let answer = fourth.answer().await.expect("an answer without a request");
-    assert_eq!((answer.status, answer.code().as_str(), answer.header("retry-after")), (503, "overloaded", Some("1")));
+    assert_eq!(fourth.answer().await.expect("an answer without a request").status, 503);
     drop((open, fourth));
     until("a place is free again", async || {
         let mut wire = Wire::to(gateway.listen).await;

@@ -68,6 +68,21 @@ async fn what_is_still_open_after_the_timeout_is_cut_off_and_has_its_receipt() {
 }
 
 #[tokio::test]
+async fn a_person_who_is_in_a_hurry_presses_ctrl_c_again() {
+    let up = Upstream::start(|_| vec![stream_head(), chunk(&chat_event("m", "first")), Step::Hang]).await;
+    let (mut gateway, key, _folder) = house("delaySeconds: 300, timeoutSeconds: 600", &up).await;
+    let mut stream = Wire::to(gateway.listen).await;
+    stream.send(posting("/v1/chat/completions", &key, &chat("m", true))).await;
+    stream.head().await.expect("a head");
+    gateway.interrupt();
+    until("it is no longer ready", async || (get(gateway.admin, "/readyz").await.status == 503).then_some(())).await;
+    assert_eq!(gateway.ended(), None, "the stream goes on");
+    gateway.interrupt();
+    assert_eq!(until("the process ends at once", async || gateway.ended()).await, 0);
+    assert_eq!(gateway.receipts().len(), 1, "what was cut off has its receipt");
+}
+
+#[tokio::test]
 async fn an_idle_gateway_leaves_at_once_after_its_delay() {
     let up = Upstream::start(|_| vec![Step::Hang]).await;
     let (mut gateway, _key, _folder) = house("delaySeconds: 0, timeoutSeconds: 600", &up).await;

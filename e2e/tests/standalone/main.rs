@@ -10,6 +10,7 @@ mod providers;
 mod quickstart;
 mod relay;
 mod revisions;
+mod secrecy;
 mod tls;
 
 use e2e::folder::{self, Folder};

@@ -119,14 +119,22 @@ pub fn rooms(files: &[File]) -> Vec<String> {
     offences
 }
 
-/// Arrows of the table that no import walks: the table must not promise more than the code needs.
+/// Arrows of the tables that no manifest and no import walks: a table must not promise more than the code needs.
 pub fn unwalked(files: &[File]) -> Vec<String> {
     let walked: Vec<_> = machine(files).collect();
     let drawn = ROOMS.iter().flat_map(|(room, others)| others.iter().map(move |other| (*room, *other)));
     let idle = drawn.filter(|(room, other)| !walked.iter().any(|(_, from, known)| from == room && known.contains(*other)));
     let excepted = EXCEPTIONS.iter().map(|(file, other, _)| (*file, *other));
     let idle_exceptions = excepted.filter(|(file, other)| !walked.iter().any(|(inner, _, known)| inner == file && known.contains(*other)));
-    idle.chain(idle_exceptions).map(|(from, to)| format!("nobody walks from {from} to {to}: take the arrow out of the table")).collect()
+    let packages = PACKAGES.iter().flat_map(|(folder, others)| others.iter().map(move |other| (*folder, *other)));
+    let depends = |file: &File, folder: &str, other: &str| {
+        file.path.strip_suffix("/Cargo.toml") == Some(folder) && dependencies(&file.text).contains(&other)
+    };
+    let idle_packages = packages.filter(|(folder, other)| !files.iter().any(|file| depends(file, folder, other)));
+    idle.chain(idle_exceptions)
+        .chain(idle_packages)
+        .map(|(from, to)| format!("nobody walks from {from} to {to}: take the arrow out of the table"))
+        .collect()
 }
 
 /// Every file of the machine: its path below `dataplane/src`, its room, the rooms that it names.
@@ -244,4 +252,8 @@ fn an_arrow_that_nobody_walks_is_told() {
     assert!(offences.iter().any(|offence| offence.contains("from auth to live")), "{offences:?}");
     assert!(!offences.iter().any(|offence| offence.contains("from auth to exchange")), "{offences:?}");
     assert!(offences.iter().any(|offence| offence.contains("from limits to exchange")), "another's walk does not count: {offences:?}");
+    let offences = unwalked(&[File::new("crds/Cargo.toml", "[dependencies]\nexpr.workspace = true\n")]);
+    assert!(offences.iter().any(|offence| offence.contains("from crds to catalog")), "{offences:?}");
+    assert!(offences.iter().any(|offence| offence.contains("from dataplane to expr")), "{offences:?}");
+    assert!(!offences.iter().any(|offence| offence.contains("from crds to expr")), "{offences:?}");
 }

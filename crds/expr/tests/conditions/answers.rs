@@ -26,6 +26,7 @@ fn what_holds_holds_and_what_does_not_does_not() {
         "has(key.user) && !has(key.application) && !has(key.costCenter)",
         "request.bytes in [1, 1200]",
         "1 + 2 * 3 == 7 && 7 / 2 == 3 && -7 % 3 == -1 && 10 - 4 - 3 == 3",
+        "!(1 < 1) && 1 <= 1 && 1 < 2 && !(1 > 1) && 1 >= 1 && 2 > 1 && !(2 <= 1) && !(1 >= 2)",
         "'a' + 'b' == \"ab\"",
         "'a' < 'b' && 'é' > 'a' && true != false && (1 == 1) == true",
         "size('schön') == 5 && 'schön'.size() == 5 && size([1, 2]) == 2",

@@ -66,11 +66,16 @@ struct BodyOut<'a> {
     entries: &'a [EntryOut<'a>],
 }
 
-/// Schema 1 has no features: what is written here needs only the schema, so no entry has `requires` yet.
+/// The feature of a routing policy that has a rule with a condition.
+pub(super) const RULE_WHEN: &str = "rule-when";
+
+/// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
     kind: &'static str,
     id: &'a str,
+    #[serde(skip_serializing_if = "is_nothing")]
+    requires: &'static [&'static str],
     value: ValueOut<'a>,
 }
 
@@ -83,6 +88,26 @@ enum ValueOut<'a> {
     Policy(&'a RoutingPolicy),
     /// The one place where a credential is serialised; these bytes go into Secrets alone.
     Credential(&'a str),
+}
+
+impl<'a> EntryOut<'a> {
+    fn new(kind: EntryKind, id: &'a str, value: ValueOut<'a>) -> Self {
+        Self { kind: kind.word(), id, requires: value.requires(), value }
+    }
+}
+
+impl ValueOut<'_> {
+    /// Features without which a reader must not use the entry.
+    fn requires(&self) -> &'static [&'static str] {
+        match self {
+            Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => &[RULE_WHEN],
+            Self::Gateway(_) | Self::Provider(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => &[],
+        }
+    }
+}
+
+fn is_nothing(requires: &&[&str]) -> bool {
+    requires.is_empty()
 }
 
 /// A part as read, its entries' values still in their bytes: an entry that is refused is never decoded.
@@ -115,7 +140,7 @@ pub(super) fn cut(snapshot: &Snapshot, credentials: &Credentials) -> serde_json:
     let mut parts: Vec<Vec<EntryOut<'_>>> = (0..PARTS).map(|_| Vec::new()).collect();
     let mut put = |kind: EntryKind, id, value| {
         if let Some(part) = parts.get_mut(usize::from(kind.part_of(id))) {
-            part.push(EntryOut { kind: kind.word(), id, value });
+            part.push(EntryOut::new(kind, id, value));
         }
     };
     put(EntryKind::Gateway, gateway.id.as_str(), ValueOut::Gateway(gateway));

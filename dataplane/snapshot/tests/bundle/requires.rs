@@ -58,6 +58,27 @@ fn a_provider_whose_credential_is_refused_is_not_called_without() {
     assert!(joined.credentials.0.is_empty());
 }
 
+/// A reader of before would not see the condition, and route every call by the rule.
+#[test]
+fn a_policy_with_a_condition_requires_a_reader_that_knows_conditions() {
+    let required = |when: Option<&str>| {
+        let mut config = small();
+        config.0.policies.values_mut().for_each(|policy| policy.rules[0].when = when.map(str::to_owned));
+        let mut store = Store::of(&config);
+        assert_eq!(store.join().expect("this reader knows them").snapshot, config.0);
+        let mut required = Vec::new();
+        for number in 0..snapshot::bundle::PARTS {
+            store.forge_part(number, |body| {
+                let entries = body["entries"].as_array().expect("an array").iter();
+                required.extend(entries.filter(|entry| !entry["requires"].is_null()).map(|entry| entry["requires"].to_string()));
+            });
+        }
+        required
+    };
+    assert_eq!(required(None), [""; 0], "whoever has no condition writes what was always written");
+    assert_eq!(required(Some("request.stream")), [r#"["rule-when"]"#]);
+}
+
 #[test]
 fn a_kind_of_the_future_is_refused_and_told() {
     let mut store = Store::of(&small());

@@ -109,6 +109,7 @@ pub fn policy(name: &str) -> RoutingPolicy {
     let rule = Rule {
         name: "first".to_owned(),
         models: vec![Glob::new("*")],
+        when: None,
         targets: vec![Target { provider: provider_id("one"), model: Some(model_name("small")) }],
         fallback_on: BTreeSet::from([FailureClass::Timeout, FailureClass::RateLimited]),
     };
@@ -133,7 +134,7 @@ pub fn any_config() -> impl Strategy<Value = Config> {
     let gateways = (any::<u64>(), any::<u32>(), vec("[ -~]{0,20}", 0..3));
     let providers = btree_map(names(12), (any::<bool>(), "\\PC{0,20}", any::<u16>(), any::<Option<u64>>()), 0..8);
     let keys = btree_map(names(60), (any::<bool>(), any::<Option<i64>>(), proptest::option::of(".{0,12}"), any::<[u8; 32]>()), 0..30);
-    let policies = btree_map(names(12), btree_set("[a-z*]{0,6}", 0..4), 0..6);
+    let policies = btree_map(names(12), (btree_set("[a-z*]{0,6}", 0..4), proptest::option::of(".{0,12}")), 0..6);
     let credentials = btree_map(names(12), ".{0,40}", 0..8);
     (gateways, providers, keys, policies, credentials).prop_map(|(gateways, providers, keys, policies, credentials)| {
         let (body_bytes_max, delay_seconds, allow_origins) = gateways;
@@ -157,8 +158,9 @@ pub fn any_config() -> impl Strategy<Value = Config> {
             key.owner.user = user;
             (key.id.clone(), key)
         });
-        let policies = policies.into_iter().map(|(name, globs)| {
+        let policies = policies.into_iter().map(|(name, (globs, when))| {
             let mut policy = policy(&name);
+            policy.rules[0].when = when;
             policy.rules[0].models = globs.iter().map(|glob| Glob::new(glob)).collect();
             (policy.id.clone(), policy)
         });

@@ -12,6 +12,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::plan::{Plan, Speech, Tally};
@@ -85,7 +86,7 @@ async fn closed(plan: &Plan, end: Instant) -> Outcome<Tally> {
         match &plan.speech {
             Speech::Http1 => drop(workers.spawn(work(plan.clone(), calls.clone(), end))),
             Speech::Http2 | Speech::TlsHttp2(_) => {
-                let sender = connect_h2(plan).await?;
+                let sender = Arc::new(Mutex::new(connect_h2(plan).await?));
                 for _ in 0..plan.at_once {
                     workers.spawn(work_h2(plan.clone(), sender.clone(), calls.clone(), end));
                 }
@@ -175,7 +176,23 @@ async fn connect_h2(plan: &Plan) -> Outcome<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-async fn work_h2(plan: Plan, mut sender: SendRequest<Full<Bytes>>, calls: Arc<Calls>, end: Instant) -> Tally {
+/// The connection that some workers share; opened anew when the other side has asked for that (GOAWAY).
+type Shared = Arc<Mutex<SendRequest<Full<Bytes>>>>;
+
+async fn current(shared: &Shared, plan: &Plan) -> Outcome<SendRequest<Full<Bytes>>> {
+    let mut sender = shared.lock().await;
+    if sender.is_closed() {
+        *sender = connect_h2(plan).await?;
+    }
+    Ok(sender.clone())
+}
+
+/// Whether a call never left, because its connection was asked to make way meanwhile.
+fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_canceled() || error.is_closed())
+}
+
+async fn work_h2(plan: Plan, shared: Shared, calls: Arc<Calls>, end: Instant) -> Tally {
     let mut tally = Tally::default();
     let scheme = if matches!(plan.speech, Speech::TlsHttp2(_)) { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(plan.address.to_string()).path_and_query(plan.path.as_str()).build();
@@ -185,10 +202,18 @@ async fn work_h2(plan: Plan, mut sender: SendRequest<Full<Bytes>>, calls: Arc<Ca
     };
     let body = Bytes::from(body);
     while now() < end && tally.failed < 20 {
+        let mut sender = match current(&shared, &plan).await {
+            Ok(sender) => sender,
+            Err(error) => {
+                tally.failure(error);
+                continue;
+            }
+        };
         let began = now();
         match tokio::time::timeout(CALL_MAX, call_h2(&mut sender, &uri, body.clone(), calls.key())).await {
             Ok(Ok(200)) => note(&mut tally, 200, 0, began.elapsed(), began.elapsed()),
             Ok(Ok(status)) => tally.failure(format!("status {status}")),
+            Ok(Err(error)) if never_left(&*error) => {}
             Ok(Err(error)) => tally.failure(error),
             Err(elapsed) => tally.failure(elapsed),
         }
