@@ -1,37 +1,18 @@
-//! `portolan-operator`: prints the definitions, and checks a folder of manifests as a cluster would.
-
-mod check;
+//! `portolan-operator`: looks after a cluster, prints the definitions, and checks a folder as a cluster would.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-/// Carries Portolan's configuration.
-#[derive(Debug, Parser)]
-#[command(name = "portolan-operator", version)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Print every CustomResourceDefinition, as YAML
-    Crds,
-    /// Compile a folder of manifests and tell what is wrong; exit code 1 when anything is refused
-    Check {
-        /// The folder
-        folder: PathBuf,
-    },
-}
+use clap::Parser;
+use operator::args::{Args, Command};
+use operator::{check, ready, run};
 
 fn main() -> ExitCode {
-    let out = io::stdout().lock();
     let done = match Args::parse().command {
-        Command::Crds => crds(out).map(|()| true),
-        Command::Check { folder } => check::folder(&folder, out),
+        Command::Run(settings) => run::run(*settings).map(|()| true).map_err(io::Error::other),
+        Command::Crds => crds(io::stdout().lock()).map(|()| true),
+        Command::Check { folder } => check::folder(&folder, io::stdout().lock()),
+        Command::Ready { address } => ready::ready(&address, io::stdout().lock()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -72,9 +72,9 @@ fn stands_alone(text: &str, at: usize, path: &str) -> bool {
 
 /// Metrics, in both directions.
 pub fn metrics(files: &[File]) -> Vec<String> {
-    let source = Parted::of(text(files, "dataplane/src/telemetry/metrics.rs"));
-    let registered: BTreeSet<&str> =
-        source.strings.iter().map(|(_, text)| text.as_str()).filter(|text| text.starts_with("portolan_")).collect();
+    let sources = ["dataplane/src/telemetry/metrics.rs", "operator/src/metrics.rs"].map(|path| Parted::of(text(files, path)));
+    let strings = sources.iter().flat_map(|source| &source.strings);
+    let registered: BTreeSet<&str> = strings.map(|(_, text)| text.as_str()).filter(|text| text.starts_with("portolan_")).collect();
     let document = text(files, "docs/metrics.md");
     let mut offences = undocumented("docs/metrics.md", document, registered.iter().copied());
     if registered.is_empty() {
@@ -135,15 +135,15 @@ pub fn errors(files: &[File]) -> Vec<String> {
 
 /// Flags of the gateway.
 pub fn flags(files: &[File]) -> Vec<String> {
-    let source = text(files, "dataplane/src/args.rs");
-    let list = source.split_once("struct Args {").and_then(|(_, rest)| rest.split_once("\n}")).map_or("", |(list, _)| list);
-    let flags: Vec<String> = list
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with(['#', '/']))
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, _)| format!("--{}", name.trim().replace('_', "-")))
-        .collect();
+    let list = |path: &str, kind: &str| {
+        let list = text(files, path).split_once(kind).and_then(|(_, rest)| rest.split_once("\n}")).map_or("", |(list, _)| list);
+        let fields = list.lines().map(str::trim).filter(|line| !line.starts_with(['#', '/'])).filter_map(|line| line.split_once(':'));
+        let names = fields.map(|(name, _)| name.trim().trim_start_matches("pub ").replace('_', "-"));
+        // What may be given several times is a plural in the code alone.
+        names.map(|name| format!("--{}", if name == "namespaces" { "namespace" } else { &name })).collect::<Vec<_>>()
+    };
+    let mut flags = list("dataplane/src/args.rs", "struct Args {");
+    flags.extend(list("operator/src/args.rs", "struct Run {"));
     let mut offences = undocumented("docs/configuration.md", text(files, "docs/configuration.md"), flags.iter().map(String::as_str));
     if flags.is_empty() {
         offences.push("dataplane/src/args.rs: no flag found".to_owned());

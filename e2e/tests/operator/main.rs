@@ -1,0 +1,16 @@
+//! The operator as a process on a real API server: what it publishes, runs, makes and tells. No pods run here; where
+//! replicas matter, a test plays them.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests measure with the clock of the machine; what fails in a helper fails the test"
+)]
+
+mod carrier;
+mod keys;
+mod leading;
+mod publishing;
+mod running;
+mod telling;
+mod tenant;

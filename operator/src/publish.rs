@@ -1,0 +1,295 @@
+//! Puts a gateway's configuration where its pods find it: parts first, the index last.
+//!
+//! Every write carries the resource version that this leader last saw, or says that nothing is there yet. Another's write
+//! in between is a conflict, and a conflict ends the term: so no leader of the past brings back what was revoked.
+
+pub mod guard;
+pub mod purse;
+pub mod supply;
+
+use std::collections::BTreeMap;
+
+use crds::compile::Config;
+use crds::world::Name;
+use futures::{StreamExt, stream};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use snapshot::GatewayId;
+use snapshot::bundle::{self, Index, PARTS, Slot, Torn, Write};
+
+use crate::gather::{Gather, Source};
+use crate::lease::{Term, TermOver};
+use crate::metrics::Metrics;
+use crate::render::labels;
+
+/// The key of the index in its ConfigMap.
+pub const INDEX_KEY: &str = "index";
+/// The key of a part in its object.
+pub const PART_KEY: &str = "part";
+const AT_ONCE: usize = 16;
+
+/// Why a configuration was not published. What was published before stands.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Whoever led here leads no more.
+    #[error(transparent)]
+    TermOver(#[from] TermOver),
+    /// The API server did not take a write, or did not answer a question.
+    #[error("{object} was not written or read: {error}")]
+    Api {
+        /// Which.
+        object: String,
+        /// What it said.
+        error: Box<kube::Error>,
+    },
+    /// It does not fit a bundle.
+    #[error(transparent)]
+    Bundle(#[from] bundle::PublishError),
+    /// An operator of a newer version wrote what is there.
+    #[error("what is published is newer than this operator: {0}")]
+    Newer(Torn),
+}
+
+/// What a gateway's pods find, as this leader knows it.
+pub struct Shelf {
+    client: Client,
+    gateway: GatewayId,
+    /// What is published; absent when there is nothing whole.
+    index: Option<Index>,
+    /// What it says.
+    published: Option<Config>,
+    /// Resource versions of all objects that are there.
+    versions: BTreeMap<(Source, Name), String>,
+}
+
+impl Shelf {
+    /// Reads what is there. `floor` is the highest sequence that anybody remembers: should the index be lost, the next one
+    /// is higher all the same.
+    ///
+    /// # Errors
+    /// The API server does not answer, or what is there is newer.
+    pub async fn read(client: Client, gateway: GatewayId, floor: u64) -> Result<Self, PublishError> {
+        let mut shelf = Self { client, gateway, index: None, published: None, versions: BTreeMap::new() };
+        let index = shelf.index_bytes().await?;
+        let parsed = index.as_deref().map(|bytes| Index::parse(&shelf.gateway, bytes));
+        shelf.index = match parsed {
+            Some(Ok(index)) => Some(index),
+            Some(Err(torn @ Torn::SchemaTooNew { .. })) => return Err(PublishError::Newer(torn)),
+            Some(Err(torn)) => {
+                tracing::warn!(%torn, gateway = shelf.gateway.as_str(), "the index cannot be used; it is written anew");
+                None
+            }
+            None => None,
+        };
+        let parts = shelf.parts().await?;
+        let taken = |name: &str, _| parts.get(name);
+        shelf.published = match index.as_deref().filter(|_| shelf.index.is_some()).map(|bytes| bundle::join(&shelf.gateway, bytes, taken)) {
+            Some(Ok(joined)) => Some(Config { snapshot: joined.snapshot, credentials: joined.credentials }),
+            Some(Err(torn)) => {
+                tracing::warn!(%torn, gateway = shelf.gateway.as_str(), "what is published is not whole; it is written anew");
+                None
+            }
+            None => None,
+        };
+        let found = shelf.index.as_ref().map_or(0, |index| index.sequence);
+        if shelf.published.is_none() && (found > 0 || floor > 0) {
+            // Names no part, so that every part is written; and keeps the sequence.
+            shelf.index = Some(Index {
+                gateway: shelf.gateway.clone(),
+                sequence: floor.max(found),
+                digest: String::new(),
+                schema: snapshot::SCHEMA,
+                requires: Vec::new(),
+                parts: Vec::new(),
+            });
+        }
+        Ok(shelf)
+    }
+
+    /// What is published.
+    #[must_use]
+    pub fn published(&self) -> Option<&Config> {
+        self.published.as_ref()
+    }
+
+    /// The sequence and revision that are published.
+    #[must_use]
+    pub fn revision(&self) -> Option<(u64, String)> {
+        let index = self.index.as_ref().filter(|_| self.published.is_some())?;
+        Some((index.sequence, format!("{}-{}", index.sequence, index.digest.get(..8).unwrap_or_default())))
+    }
+
+    /// What would be written for a configuration.
+    ///
+    /// # Errors
+    /// It does not fit a bundle.
+    pub fn plan(&self, config: &Config) -> Result<bundle::Published, PublishError> {
+        Ok(bundle::publish(self.index.as_ref(), &config.snapshot, &config.credentials)?)
+    }
+
+    /// Writes a plan of [`Self::plan`] for this very configuration, in its order.
+    ///
+    /// # Errors
+    /// The term is over, or the API server refused. What the index names is whole all the same.
+    pub async fn write(&mut self, plan: bundle::Published, config: &Config, hands: &Hands<'_>) -> Result<(), PublishError> {
+        for write in plan.writes {
+            hands.term.check()?;
+            let index = write.name == bundle::index_name(&self.gateway);
+            hands.metrics.writes.with_label_values(&[if index { "index" } else { "part" }]).inc();
+            hands.metrics.write_bytes.inc_by(write.bytes.len() as u64);
+            self.write_one(write, hands).await?;
+        }
+        self.index = Some(plan.index);
+        self.published = Some(config.clone());
+        Ok(())
+    }
+
+    async fn write_one(&mut self, write: Write, hands: &Hands<'_>) -> Result<(), PublishError> {
+        let source = if write.secret { Source::Secret } else { Source::ConfigMap };
+        let name = (self.gateway.namespace().to_owned(), write.name.clone());
+        let one = (source, name);
+        let metadata = ObjectMeta {
+            name: Some(write.name.clone()),
+            namespace: Some(self.gateway.namespace().to_owned()),
+            resource_version: self.versions.get(&one).cloned(),
+            owner_references: Some(vec![hands.owner.clone()]),
+            labels: Some(labels::of(self.gateway.name())),
+            ..ObjectMeta::default()
+        };
+        hands.gather.look(|seen| seen.shelved.insert(one.clone(), None));
+        let written = match source {
+            Source::Secret => self.put_secret(metadata, write.bytes).await,
+            Source::ConfigMap if write.name == bundle::index_name(&self.gateway) => {
+                // The index is JSON: text, which people may read.
+                let text = String::from_utf8(write.bytes).unwrap_or_default();
+                let data = Some(BTreeMap::from([(INDEX_KEY.to_owned(), text)]));
+                self.put_config_map(ConfigMap { metadata, data, ..ConfigMap::default() }).await
+            }
+            Source::ConfigMap => {
+                let binary_data = Some(BTreeMap::from([(PART_KEY.to_owned(), ByteString(write.bytes))]));
+                self.put_config_map(ConfigMap { metadata, binary_data, ..ConfigMap::default() }).await
+            }
+        };
+        match written {
+            Ok(version) => {
+                hands.gather.look(|seen| seen.shelved.insert(one.clone(), Some(version.clone())));
+                self.versions.insert(one, version);
+                Ok(())
+            }
+            // Another wrote here, or took away what was here.
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
+                tracing::warn!(object = write.name, reason = status.reason, "another hand wrote where the leader writes: the term is over");
+                hands.term.end();
+                Err(TermOver.into())
+            }
+            Err(error) => Err(PublishError::Api { object: write.name, error: Box::new(error) }),
+        }
+    }
+
+    async fn put_secret(&self, metadata: ObjectMeta, bytes: Vec<u8>) -> Result<String, kube::Error> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), self.gateway.namespace());
+        let data = Some(BTreeMap::from([(PART_KEY.to_owned(), ByteString(bytes))]));
+        let secret = Secret { metadata, data, ..Secret::default() };
+        let stored = match &secret.metadata.resource_version {
+            Some(_) => api.replace(&secret.name_any(), &PostParams::default(), &secret).await?,
+            None => api.create(&PostParams::default(), &secret).await?,
+        };
+        Ok(stored.resource_version().unwrap_or_default())
+    }
+
+    async fn put_config_map(&self, map: ConfigMap) -> Result<String, kube::Error> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.gateway.namespace());
+        let stored = match &map.metadata.resource_version {
+            Some(_) => api.replace(&map.name_any(), &PostParams::default(), &map).await?,
+            None => api.create(&PostParams::default(), &map).await?,
+        };
+        Ok(stored.resource_version().unwrap_or_default())
+    }
+
+    async fn index_bytes(&mut self) -> Result<Option<Vec<u8>>, PublishError> {
+        let name = bundle::index_name(&self.gateway);
+        let Some(map) = self.config_map(&name).await? else { return Ok(None) };
+        Ok(map.data.and_then(|mut data| data.remove(INDEX_KEY)).map(String::into_bytes).or(Some(Vec::new())))
+    }
+
+    /// The bytes of all parts in both slots, by object name; notes their versions.
+    async fn parts(&mut self) -> Result<BTreeMap<String, Vec<u8>>, PublishError> {
+        let names = (0..PARTS).flat_map(|number| [(number, Slot::A), (number, Slot::B)]);
+        let this = &*self;
+        let reads = names.map(|(number, slot)| async move {
+            let name = bundle::part_name(&this.gateway, number, slot);
+            let (source, found) = match bundle::PartKind::of(number) {
+                bundle::PartKind::Credentials => (Source::Secret, this.secret_part(&name).await?),
+                bundle::PartKind::Config => (Source::ConfigMap, this.config_part(&name).await?),
+            };
+            Ok::<_, PublishError>((source, name, found))
+        });
+        let answers: Vec<_> = stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
+        let mut parts = BTreeMap::new();
+        for answer in answers {
+            let (source, name, found) = answer?;
+            if let Some((version, bytes)) = found {
+                self.versions.insert((source, (self.gateway.namespace().to_owned(), name.clone())), version);
+                parts.insert(name, bytes);
+            }
+        }
+        Ok(parts)
+    }
+
+    async fn secret_part(&self, name: &str) -> Result<Option<(String, Vec<u8>)>, PublishError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), self.gateway.namespace());
+        let found = api.get_opt(name).await.map_err(|error| PublishError::Api { object: name.to_owned(), error: Box::new(error) })?;
+        Ok(found.map(|secret| {
+            let version = secret.resource_version().unwrap_or_default();
+            (version, secret.data.and_then(|mut data| data.remove(PART_KEY)).map(|bytes| bytes.0).unwrap_or_default())
+        }))
+    }
+
+    async fn config_part(&self, name: &str) -> Result<Option<(String, Vec<u8>)>, PublishError> {
+        let found = self.get_config_map(name).await?;
+        Ok(found.map(|map| {
+            let version = map.resource_version().unwrap_or_default();
+            (version, map.binary_data.and_then(|mut data| data.remove(PART_KEY)).map(|bytes| bytes.0).unwrap_or_default())
+        }))
+    }
+
+    async fn config_map(&mut self, name: &str) -> Result<Option<ConfigMap>, PublishError> {
+        let found = self.get_config_map(name).await?;
+        if let Some(map) = &found {
+            let one = (Source::ConfigMap, (self.gateway.namespace().to_owned(), name.to_owned()));
+            self.versions.insert(one, map.resource_version().unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    async fn get_config_map(&self, name: &str) -> Result<Option<ConfigMap>, PublishError> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.gateway.namespace());
+        api.get_opt(name).await.map_err(|error| PublishError::Api { object: name.to_owned(), error: Box::new(error) })
+    }
+
+    /// Tells the watches which objects to guard.
+    pub fn guard(&self, gather: &Gather) {
+        gather.look(|seen| {
+            for (one, version) in &self.versions {
+                seen.shelved.insert(one.clone(), Some(version.clone()));
+            }
+            let (namespace, prefix) = (self.gateway.namespace(), bundle::index_name(&self.gateway));
+            seen.disturbed.retain(|(_, name)| name.0 != namespace || !name.1.starts_with(&prefix));
+        });
+    }
+}
+
+/// What a write needs beside its bytes.
+pub struct Hands<'a> {
+    /// The right to write.
+    pub term: &'a Term,
+    /// Who guards what was written.
+    pub gather: &'a Gather,
+    /// The LLMGateway; what is written goes with it.
+    pub owner: OwnerReference,
+    /// What is counted.
+    pub metrics: &'a Metrics,
+}

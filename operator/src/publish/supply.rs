@@ -1,0 +1,107 @@
+//! A gateway's supply while this replica leads: the shelf, what is held back from it, and the bytes that may be written.
+
+use std::time::Duration;
+
+use crds::compile::Config;
+
+use super::guard::{self, Exists, Held, RELEASE};
+use super::purse::{self, Purse};
+use super::{Hands, PublishError, Shelf};
+use crate::clock;
+
+/// What keeps pods supplied.
+pub struct Supply {
+    shelf: Shelf,
+    purse: Purse,
+    held: Held,
+    /// What was compiled last is on the shelf, but for what is held back.
+    whole: bool,
+}
+
+/// What is known of a gateway when it is supplied.
+pub struct Order<'a> {
+    /// Which objects exist.
+    pub exists: Exists<'a>,
+    /// The value of its annotation [`RELEASE`].
+    pub release: Option<&'a str>,
+}
+
+impl Supply {
+    /// With what is there.
+    #[must_use]
+    pub fn new(shelf: Shelf) -> Self {
+        Self { shelf, purse: Purse::full(clock::now()), held: Held::default(), whole: false }
+    }
+
+    /// The shelf.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The same with a shelf that was read again.
+    #[must_use]
+    pub fn with(self, shelf: Shelf) -> Self {
+        Self { shelf, whole: false, ..self }
+    }
+
+    /// The sequence and revision that hold what was compiled last; None while they do not hold all of it.
+    #[must_use]
+    pub fn current(&self) -> Option<(u64, String)> {
+        self.shelf.revision().filter(|_| self.whole)
+    }
+
+    /// Notes that what was compiled last is not on the shelf.
+    pub fn fell_behind(&mut self) {
+        self.whole = false;
+    }
+
+    /// Puts a configuration on the shelf; how long to wait with the rest of it when the byte budget is spent.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub async fn bring(&mut self, config: &Config, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Duration>, PublishError> {
+        self.held = Held::default();
+        self.whole = self.shelf.published() == Some(config);
+        if self.whole {
+            return Ok(None);
+        }
+        let mut config = config.clone();
+        let released = self.shelf.revision().is_some_and(|(sequence, _)| order.release == Some(sequence.to_string().as_str()));
+        if let Some(published) = self.shelf.published().filter(|_| !released) {
+            self.held = guard::hold(published, &mut config, &order.exists);
+        }
+        let wait = self.purse.wait(clock::now());
+        if wait.is_zero() || self.shelf.published() == Some(&config) {
+            self.write(&config, hands).await?;
+            self.whole = true;
+            return Ok(None);
+        }
+        if let Some(urgent) = self.shelf.published().and_then(|published| purse::revocations(published, &config)) {
+            self.write(&urgent, hands).await?;
+        }
+        Ok(Some(wait))
+    }
+
+    async fn write(&mut self, config: &Config, hands: &Hands<'_>) -> Result<(), PublishError> {
+        if self.shelf.published() == Some(config) {
+            return Ok(());
+        }
+        let plan = self.shelf.plan(config)?;
+        self.purse.take(clock::now(), plan.writes.iter().map(|write| write.bytes.len()).sum());
+        self.shelf.write(plan, config, hands).await
+    }
+
+    /// What is held back, and how it is let go.
+    #[must_use]
+    pub fn held_back(&self) -> Option<String> {
+        let Held { providers, keys, policies } = self.held;
+        let sequence = self.shelf.revision().map_or(0, |(sequence, _)| sequence);
+        self.held.any().then(|| {
+            format!(
+                "{providers} LLMProviders, {keys} VirtualKeys and {policies} RoutingPolicies vanished at once and are served on; \
+                 the annotation {RELEASE}: \"{sequence}\" lets them go"
+            )
+        })
+    }
+}

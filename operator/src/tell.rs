@@ -1,0 +1,166 @@
+//! Writes statuses and Events: apart from everything else, so that no publishing waits for them.
+//!
+//! The queue holds one text for each object; a newer one takes its place. So it is never longer than there are objects.
+
+mod event;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crds::report::ObjectId;
+use futures::future::join_all;
+use kube::Client;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::apply::MANAGER;
+use crate::gather::{Gather, resource};
+use crate::lease::Term;
+use crate::metrics::Metrics;
+
+/// Statuses that are written at once.
+const WRITERS: usize = 8;
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So often is a status tried.
+const ATTEMPTS: u32 = 5;
+
+/// A status to be written.
+#[derive(Debug, Clone, PartialEq)]
+struct Wanted {
+    uid: String,
+    status: Value,
+    attempts: u32,
+}
+
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<ObjectId>,
+    wanted: BTreeMap<ObjectId, Wanted>,
+}
+
+/// Tells what became of objects.
+pub struct Teller {
+    client: Client,
+    metrics: Metrics,
+    queue: Mutex<Queue>,
+    filled: Notify,
+}
+
+impl Teller {
+    /// Has nothing to tell yet.
+    #[must_use]
+    pub fn new(client: Client, metrics: Metrics) -> Self {
+        Self { client, metrics, queue: Mutex::default(), filled: Notify::new() }
+    }
+
+    /// Has a status written, in the place of one that still waits.
+    pub fn tell(&self, id: ObjectId, uid: String, status: Value) {
+        self.put(id, Wanted { uid, status, attempts: 0 }, true);
+    }
+
+    /// What still waits for an object is outdated: its status is right.
+    pub fn withdraw(&self, id: &ObjectId) {
+        self.look(|queue| queue.wanted.remove(id));
+    }
+
+    fn put(&self, id: ObjectId, wanted: Wanted, newer: bool) {
+        self.look(|queue| {
+            if !newer && queue.wanted.contains_key(&id) {
+                return;
+            }
+            if queue.wanted.insert(id.clone(), wanted).is_none() {
+                queue.order.push_back(id);
+            }
+        });
+        self.filled.notify_one();
+    }
+
+    /// Writes until the term is over.
+    pub async fn work(&self, gather: &Gather, term: &Term) {
+        join_all((0..WRITERS).map(|_| self.writer(gather, term))).await;
+    }
+
+    async fn writer(&self, gather: &Gather, term: &Term) {
+        while term.check().is_ok() {
+            let Some((id, wanted)) = self.next() else {
+                self.filled.notified().await;
+                continue;
+            };
+            // Others may sleep while there is more.
+            self.filled.notify_one();
+            if let Err(error) = self.write(gather, &id, &wanted).await {
+                // What the API server says no to is tried a few times; while it says nothing, for ever.
+                let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
+                let attempts = wanted.attempts + u32::from((400..500).contains(&code) && code != 429);
+                if code == 404 || attempts >= ATTEMPTS {
+                    tracing::warn!(%error, kind = %id.kind, namespace = id.namespace, name = id.name, "a status was not written");
+                    continue;
+                }
+                sleep(PAUSE).await;
+                self.put(id, Wanted { attempts, ..wanted }, false);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(ObjectId, Wanted)> {
+        self.look(|queue| {
+            while let Some(id) = queue.order.pop_front() {
+                if let Some(wanted) = queue.wanted.remove(&id) {
+                    return Some((id, wanted));
+                }
+            }
+            None
+        })
+    }
+
+    async fn write(&self, gather: &Gather, id: &ObjectId, wanted: &Wanted) -> Result<(), kube::Error> {
+        let Some(resource) = resource(id.kind) else { return Ok(()) };
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &id.namespace, &resource);
+        let before = gather.look(|seen| {
+            let known = seen.known.get(id).filter(|known| known.uid == wanted.uid)?;
+            seen.telling.insert(id.clone());
+            Some(known.status.clone())
+        });
+        let Some(before) = before.filter(|before| *before != wanted.status) else {
+            gather.look(|seen| seen.telling.remove(id));
+            return Ok(());
+        };
+        let written = api.patch_status(&id.name, &parameters(), &Patch::Merge(patch(&before, wanted))).await;
+        gather.look(|seen| {
+            seen.telling.remove(id);
+            if let Some(known) = seen.known.get_mut(id).filter(|known| written.is_ok() && known.uid == wanted.uid) {
+                known.status = wanted.status.clone();
+            }
+        });
+        written?;
+        self.metrics.statuses.inc();
+        for event in event::of(id, &wanted.uid, &before, &wanted.status) {
+            if let Err(error) = event.write(&self.client).await {
+                tracing::debug!(%error, kind = %id.kind, namespace = id.namespace, name = id.name, "an Event was not written");
+            }
+        }
+        Ok(())
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&mut Queue) -> T) -> T {
+        look(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn parameters() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// What leads from one status to another; for this very object alone.
+fn patch(before: &Value, wanted: &Wanted) -> Value {
+    let mut status = wanted.status.clone();
+    let gone = before.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| wanted.status.get(*key).is_none());
+    for key in gone {
+        status[key.as_str()] = Value::Null;
+    }
+    json!({ "metadata": { "uid": wanted.uid }, "status": status })
+}

@@ -1,0 +1,107 @@
+//! What is held back when much vanishes, and what a spent byte budget lets through.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crds::compile::{Config, compile};
+use crds::world::World;
+use operator::clock;
+use operator::publish::guard::{Exists, Held, hold};
+use operator::publish::purse::{Purse, revocations};
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
+/// The configuration of one gateway with these keys, each with another hash; `lines` are added to the spec of each.
+fn config(keys: impl IntoIterator<Item = usize>, lines: &str) -> Config {
+    let mut text = "apiVersion: portolan.dev/v1alpha1\nkind: LLMGateway\nmetadata: {name: main, namespace: t}\nspec: {}\n".to_owned();
+    text.push_str(
+        "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: {name: p, namespace: t}\nspec: {type: Simulated}\n",
+    );
+    for number in keys {
+        let head = format!("---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: k{number}, namespace: t}}\n");
+        write!(text, "{head}spec:\n  source: {{type: Hash, sha256: \"{number:064x}\"}}\n{lines}").expect("text");
+    }
+    let compiled = compile(&World::parse([("all.yaml", text.as_str())]), None);
+    assert_eq!(compiled.gateways.len(), 1, "{:?}", compiled.reports);
+    compiled.gateways.into_values().next().expect("one")
+}
+
+fn names(config: &Config) -> BTreeSet<String> {
+    config.snapshot.keys.keys().map(|id| id.name().to_owned()).collect()
+}
+
+fn held(published: &Config, next: &mut Config, exists: bool) -> Held {
+    let answer = |_: &str, _: &str| exists;
+    hold(published, next, &Exists { provider: &answer, key: &answer, policy: &answer })
+}
+
+#[test]
+fn what_vanishes_in_masses_is_held_and_all_else_goes_on() {
+    for (before, after, expected) in [(40, 19, 21), (40, 20, 0), (38, 0, 38), (19, 0, 0), (20, 0, 20)] {
+        let published = config(0..before, "");
+        let mut next = config(0..after, "  suspend: true\n");
+        assert_eq!(held(&published, &mut next, false).keys, expected, "{before} -> {after}");
+        assert_eq!(next.snapshot.keys.len(), after + expected);
+        assert!(next.snapshot.keys.values().filter(|key| key.suspended).count() == after, "edits are not held");
+    }
+}
+
+#[test]
+fn an_object_that_is_refused_has_not_vanished() {
+    let published = config(0..40, "");
+    let mut next = config(0..1, "");
+    assert_eq!(held(&published, &mut next, true), Held::default());
+    assert_eq!(next.snapshot.keys.len(), 1);
+}
+
+#[test]
+fn a_text_that_another_key_has_now_stays_with_that_one() {
+    let published = config(0..40, "");
+    let mut next = config([100], "");
+    let only = next.snapshot.keys.values_mut().next().expect("one");
+    only.hashes.clone_from(&published.snapshot.keys.values().next().expect("one").hashes);
+    held(&published, &mut next, false);
+    assert_eq!(next.snapshot.keys.len(), 40, "39 that are held, and the one that took a text");
+}
+
+#[test]
+fn a_spent_purse_fills_again_and_never_beyond_its_size() {
+    let begin = clock::now();
+    let mut purse = Purse::full(begin);
+    assert_eq!(purse.wait(begin), Duration::ZERO);
+    purse.take(begin, 310 << 20);
+    let wait = purse.wait(begin);
+    assert!(wait >= Duration::from_secs(10) && wait < Duration::from_secs(11), "{wait:?}");
+    assert_eq!(purse.wait(begin + wait), Duration::ZERO);
+    let later = begin + Duration::from_secs(3600);
+    assert_eq!(purse.wait(later), Duration::ZERO);
+    purse.take(later, 300 << 20);
+    assert!(!purse.wait(later).is_zero(), "an hour saves five minutes' worth");
+}
+
+#[test]
+fn revocations_go_first_and_bring_nothing_else() {
+    let published = config(0..3, "");
+    assert_eq!(revocations(&published, &config(0..5, "")), None, "new keys can wait");
+    let urgent = revocations(&published, &config([0, 2, 7], "  suspend: true\n")).expect("something to revoke");
+    assert_eq!(names(&urgent), BTreeSet::from(["k0", "k2"].map(str::to_owned)));
+    assert!(urgent.snapshot.keys.values().all(|key| key.suspended));
+    let urgent = revocations(&published, &config(0..3, "  expiresAt: 2026-01-01T00:00:00Z\n")).expect("they expire sooner");
+    assert!(urgent.snapshot.keys.values().all(|key| key.expires_at == Some(1_767_225_600)));
+    let longer = revocations(&urgent, &config(0..3, "  expiresAt: 2027-01-01T00:00:00Z\n"));
+    assert_eq!(longer, None, "what lasts longer can wait");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn what_goes_first_never_grants_what_was_not_granted(before: BTreeSet<u8>, after: BTreeSet<u8>) {
+        let published = config(before.iter().map(|n| usize::from(*n)), "");
+        let next = config(after.iter().map(|n| usize::from(*n)), "");
+        let urgent = revocations(&published, &next).unwrap_or_else(|| published.clone());
+        let both: BTreeSet<String> = before.intersection(&after).map(|n| format!("k{n}")).collect();
+        prop_assert_eq!(names(&urgent), both);
+        prop_assert!(urgent.snapshot.keys.iter().all(|(id, key)| published.snapshot.keys.get(id).is_some_and(|was| was.hashes.is_superset(&key.hashes))));
+    }
+}
