@@ -7,7 +7,6 @@ mod bounds;
 mod browsers;
 mod client;
 mod conditions;
-mod conditions;
 mod fair_share;
 mod fallback;
 mod hostile;
