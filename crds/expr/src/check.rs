@@ -24,10 +24,8 @@ type Found<T> = Result<T, Stray>;
 /// The first node that is at fault.
 pub(crate) fn condition(tree: &IdedExpr) -> Found<Truth> {
     let mut checker = Checker { bound: Vec::new(), depth: 0 };
-    match checker.typed(tree)? {
-        Typed::Truth(truth) => Ok(truth),
-        other => stray(tree, Why::NotACondition { found: other.word() }),
-    }
+    let typed = checker.typed(tree)?;
+    if let Typed::Truth(truth) = typed { Ok(truth) } else { stray(tree, Why::NotACondition { found: typed.word() }) }
 }
 
 fn stray<T>(node: &IdedExpr, why: Why) -> Found<T> {
@@ -118,7 +116,14 @@ impl<'t> Checker<'t> {
             match self.typed(element)? {
                 Typed::Text(text) if numbers.is_empty() => texts.push(text),
                 Typed::Number(number) if texts.is_empty() => numbers.push(number),
-                other => {
+                other @ (Typed::Text(_)
+                | Typed::Number(_)
+                | Typed::Truth(_)
+                | Typed::Texts(_)
+                | Typed::Numbers(_)
+                | Typed::Headers
+                | Typed::Request
+                | Typed::Key) => {
                     let expected = match (texts.is_empty(), numbers.is_empty()) {
                         (true, true) => "texts or numbers",
                         (false, _) => "texts alone, like its first entry",
@@ -161,24 +166,18 @@ impl<'t> Checker<'t> {
     }
 
     fn truth(&mut self, node: &'t IdedExpr, of: &str) -> Found<Truth> {
-        match self.typed(node)? {
-            Typed::Truth(truth) => Ok(truth),
-            other => wrong(node, of, "a condition", &other),
-        }
+        let typed = self.typed(node)?;
+        if let Typed::Truth(truth) = typed { Ok(truth) } else { wrong(node, of, "a condition", &typed) }
     }
 
     fn number(&mut self, node: &'t IdedExpr, of: &str) -> Found<Number> {
-        match self.typed(node)? {
-            Typed::Number(number) => Ok(number),
-            other => wrong(node, of, "a number", &other),
-        }
+        let typed = self.typed(node)?;
+        if let Typed::Number(number) = typed { Ok(number) } else { wrong(node, of, "a number", &typed) }
     }
 
     fn text(&mut self, node: &'t IdedExpr, of: &str) -> Found<Text> {
-        match self.typed(node)? {
-            Typed::Text(text) => Ok(text),
-            other => wrong(node, of, "a text", &other),
-        }
+        let typed = self.typed(node)?;
+        if let Typed::Text(text) = typed { Ok(text) } else { wrong(node, of, "a text", &typed) }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Compiler, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName};
 use crate::api::shared::{From, Namespaces};
 use crate::report::{Kind, Problem, Verdict};
+use crate::schema::Complaint;
 use crate::world::Name;
 
 /// A provider that can be served.
@@ -29,9 +30,10 @@ impl Compiler<'_> {
         let world = self.world;
         for (name, object) in &world.providers {
             let last = self.previous.and_then(|previous| previous.providers.get(name));
-            let changed = last.filter(|last| last.kind != object.spec.kind).map(|_| Problem::Malformed {
-                path: "spec".to_owned(),
-                why: "type cannot be changed; make another LLMProvider".to_owned(),
+            // The schema's own rule of change, which an API server would have kept.
+            let changed = last.filter(|last| last.kind != object.spec.kind).map(|_| {
+                let message = "type cannot be changed; make another LLMProvider".to_owned();
+                Problem::Invalid(vec![Complaint { path: "spec".to_owned(), message }])
             });
             let built = match changed {
                 Some(problem) => Err(Verdict::Refused(problem)),

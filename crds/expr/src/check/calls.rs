@@ -65,7 +65,9 @@ impl<'t> Checker<'t> {
         match self.typed(a)? {
             Typed::Text(a) => Ok(Typed::Text(Text::Joined(Box::new(a), Box::new(self.text(b, "+")?)))),
             Typed::Number(a) => Ok(Typed::Number(Number::Of(Arithmetic::Add, Box::new(a), Box::new(self.number(b, "+")?)))),
-            other => wrong(a, "+", "two texts or two numbers", &other),
+            other @ (Typed::Truth(_) | Typed::Texts(_) | Typed::Numbers(_) | Typed::Headers | Typed::Request | Typed::Key) => {
+                wrong(a, "+", "two texts or two numbers", &other)
+            }
         }
     }
 
@@ -101,10 +103,11 @@ impl<'t> Checker<'t> {
     }
 
     fn index(&mut self, of: &'t IdedExpr, place: &'t IdedExpr) -> Found<Typed> {
-        match self.typed(of)? {
-            Typed::Headers => Ok(Typed::Text(Text::Header(Box::new(self.header(place, "[]")?)))),
-            other => wrong(of, "[]", "`request.headers` before it", &other),
+        let typed = self.typed(of)?;
+        if !matches!(typed, Typed::Headers) {
+            return wrong(of, "[]", "`request.headers` before it", &typed);
         }
+        Ok(Typed::Text(Text::Header(Box::new(self.header(place, "[]")?))))
     }
 
     /// The name of a header; one that is written out is judged at once.
@@ -190,10 +193,11 @@ fn compiled(node: &IdedExpr) -> Found<regex::Regex> {
     let built =
         RegexBuilder::new(pattern.inner()).size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_CACHE_BYTES_MAX).nest_limit(32).build();
     built.or_else(|error| {
-        let why = match error {
-            regex::Error::CompiledTooBig(_) => "it is too large once compiled; repeat less".to_owned(),
+        let why = if matches!(error, regex::Error::CompiledTooBig(_)) {
+            "it is too large once compiled; repeat less".to_owned()
+        } else {
             // The last line of a message says what; those before draw the place.
-            other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
         };
         stray(node, Why::Pattern { why })
     })
