@@ -27,7 +27,7 @@ pub struct Config {
 }
 
 /// What a world compiles to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Compiled {
     /// Each gateway's configuration.
     pub gateways: BTreeMap<GatewayId, Config>,
@@ -37,7 +37,7 @@ pub struct Compiled {
 }
 
 /// The last accepted form of what keeps it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Accepted {
     gateways: BTreeMap<Name, LLMGateway>,
     providers: BTreeMap<Name, provider::Built>,

@@ -7,7 +7,7 @@ mod index;
 mod policy;
 mod provider;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -92,7 +92,8 @@ impl Live {
             let before = previous.and_then(|live| key.hashes.iter().find_map(|hash| live.keys.get(hash)));
             let gauges = before.filter(|before| before.key.id == key.id).map(|before| before.gauges.clone());
             let live = Arc::new(LiveKey {
-                key: key.clone(),
+                // Found by its hashes and never asked for them: they would be the larger half of it.
+                key: Key { hashes: BTreeSet::new(), ..key.clone() },
                 policy: key.policy.as_ref().and_then(|id| policies.get(id).cloned()),
                 gauges: gauges.unwrap_or_default(),
             });

@@ -14,9 +14,9 @@ use crate::gateway::{Cores, Gateway, StartError};
 use crate::http::tls::Certificate;
 use crate::ledger::Books;
 use crate::routing;
-use crate::source::Loaded;
 use crate::source::manifests::LoadError;
 use crate::source::supply::{News, Supply};
+use crate::source::{Loaded, let_go};
 use crate::telemetry::log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
@@ -102,7 +102,10 @@ async fn control(settings: Settings) -> Result<(), RunError> {
 fn hear(gateway: &mut Gateway, state: &admin::State, news: News) {
     let last_error = |error| state.config.lock().unwrap_or_else(PoisonError::into_inner).last_error = error;
     match news {
-        News::Take(loaded) => take(gateway, state, &loaded),
+        News::Take(loaded) => {
+            take(gateway, state, &loaded);
+            let_go(loaded);
+        }
         News::Failed(error) => {
             tracing::error!(%error, "no new configuration; what is in use stays");
             gateway.count_failed_load();

@@ -20,6 +20,12 @@ use snapshot::{Credentials, GatewayId, Secret, Snapshot};
 
 use crate::clock::{Clock, Instant};
 
+/// Lets go of what a thread made and others only looked at, on a thread again: what the others freed, they would keep a
+/// little of at hand, here and there, and the heap that it is of could not go back to the system.
+pub fn let_go<T: Send + 'static>(what: T) {
+    drop(std::thread::spawn(move || drop(what)));
+}
+
 /// A configuration as a source brings it.
 #[derive(Debug)]
 pub struct Loaded {

@@ -60,7 +60,7 @@ struct Failure {
     verbatim: Option<bytes::Bytes>,
     detail: String,
     /// The fault is ours: the answer found no room here.
-    full: Option<Refusal>,
+    full: Option<Box<Refusal>>,
 }
 
 impl Upstream {
@@ -114,7 +114,7 @@ impl Upstream {
             };
             trace.detail = Some(failure.detail.clone());
             if let Some(full) = failure.full {
-                return Err(full);
+                return Err(*full);
             }
             meters.attempt_failed(failure.fault.class);
             let again = place + 1 < plan.attempts.len() && plan.fallback_on.contains(&failure.fault.class);

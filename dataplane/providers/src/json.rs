@@ -347,28 +347,41 @@ pub(crate) fn write_list(out: &mut Vec<u8>, texts: &[Cow<'_, str>]) {
 /// Writes a text as a JSON string.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0..=0x1f => b"",
-            _ => continue,
-        };
-        out.extend_from_slice(&text.as_bytes()[from..at]);
-        from = at + 1;
-        if escape.is_empty() {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-        } else {
-            out.extend_from_slice(escape);
-        }
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, after) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = after.split_first() else { break };
+        write_escape(out, *byte);
+        rest = after;
     }
-    out.extend_from_slice(&text.as_bytes()[from..]);
     out.push(b'"');
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// How many bytes stand there before the first that must be escaped: whole blocks are folded, so that each becomes a few
+/// wide instructions.
+fn plain_length(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 32;
+    let plain = |block: &[u8]| !block.iter().fold(false, |found, byte| found | is_escaped(*byte));
+    let blocks = bytes.chunks_exact(BLOCK).take_while(|block| plain(block)).count();
+    let rest = &bytes[blocks * BLOCK..];
+    blocks * BLOCK + rest.iter().position(|byte| is_escaped(*byte)).unwrap_or(rest.len())
+}
+
+fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]),
+    }
 }
 
 #[cfg(test)]

@@ -246,8 +246,9 @@ impl SameStream {
                 Verdict::Fail(fault) => return Pushed { bytes: Bytes::new(), fault: Some(fault) },
                 // An event without its blank line was cut off, unless it is the last word.
                 Verdict::Pass if self.done || self.finished => {
+                    let missing = missing_end(&event.raw);
                     passing.add(event.raw);
-                    passing.add(Bytes::from_static(b"\n\n"));
+                    passing.add(Bytes::from_static(missing));
                 }
                 Verdict::Pass | Verdict::Hide => {}
             }
@@ -386,6 +387,15 @@ fn is_null(after: &[u8]) -> bool {
 fn is_delta(name: &[u8]) -> bool {
     matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop")
         || (name.starts_with(b"response.") && name.ends_with(b".delta"))
+}
+
+/// What a last event lacks of the blank line that ends it. A `\r` at the very end may have been waited for as half of `\r\n`.
+fn missing_end(raw: &[u8]) -> &'static [u8] {
+    match raw {
+        [.., b'\n' | b'\r', b'\r' | b'\n'] if !raw.ends_with(b"\r\n") => b"",
+        [.., b'\n' | b'\r'] => b"\n",
+        _ => b"\n\n",
+    }
 }
 
 /// Events on their way to the client. While they follow each other in one chunk they stay one slice of it.

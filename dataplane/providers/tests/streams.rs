@@ -292,9 +292,12 @@ proptest! {
             let (told, learnt) = feed(client, upstream, &stream, &cuts);
             assert_eq!(learnt, facts);
             if client == upstream {
-                // A last event that lacks its blank line gets one, and a `\r` at the very end may be half of one.
-                let ended = [stream.as_slice(), b"\n\n"].concat();
-                assert!(told == stream || told == ended, "what is not translated passes byte for byte");
+                // A last event gets what it lacks of its blank line.
+                let lacks = [&b""[..], b"\n", b"\n\n"];
+                let ended = lacks.map(|lack| [stream.as_slice(), lack].concat());
+                let place = ended.iter().position(|ended| *ended == told);
+                let blank = [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|blank| stream.ends_with(blank));
+                assert!(place.is_some_and(|place| place == 0 || !blank), "what is not translated passes byte for byte: {:?} and {:?}", String::from_utf8_lossy(&stream), String::from_utf8_lossy(&told));
             } else {
                 let understood = if client == ChatCompletions { openai_client(&told) } else { anthropic_client(&told) };
                 assert_eq!(understood, answer.understood());

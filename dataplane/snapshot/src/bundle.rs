@@ -15,6 +15,8 @@ mod publish;
 mod squeeze;
 mod torn;
 
+use std::io;
+
 use sha2::{Digest, Sha256};
 
 pub use cut::EntryKind;
@@ -51,16 +53,37 @@ pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
 pub fn digest(snapshot: &Snapshot, credentials: &Credentials) -> String {
     let mut hasher = Sha256::new();
     hasher.update(SCHEMA.to_le_bytes());
+    // As `encode` gives it, and never whole in memory: of many thousand keys it would be megabytes for each reload.
+    let mut length = 0_u64;
+    written(snapshot, |bytes| length += bytes.len() as u64);
+    hasher.update(length.to_le_bytes());
+    written(snapshot, |bytes| hasher.update(bytes));
     let mut part = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    part(&encode(snapshot));
     for (provider, secret) in &credentials.0 {
         part(provider.as_str().as_bytes());
         part(secret.expose().as_bytes());
     }
     hex(&hasher.finalize().into())
+}
+
+/// Gives a snapshot's encoding piece by piece.
+fn written(snapshot: &Snapshot, piece: impl FnMut(&[u8])) {
+    struct Pieces<F>(F);
+    impl<F: FnMut(&[u8])> io::Write for Pieces<F> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            (self.0)(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut buffered = io::BufWriter::new(Pieces(piece));
+    drop(serde_json::to_writer(&mut buffered, snapshot));
+    drop(io::Write::flush(&mut buffered));
 }
 
 /// SHA-256 of some bytes, 64 lower-case hex digits.

@@ -1,11 +1,13 @@
 //! Reading a request's body within bounds of size, time and the process's memory.
 
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -65,7 +67,7 @@ async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = timeout(idle, incoming.frame()).await.map_err(|_| Refusal::BodyTimeout)?;
+        let frame = next(incoming, idle).await?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else { continue };
         let so_far = (first.len() + rest.len() + data.len()) as u64;
@@ -88,6 +90,15 @@ async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64
         rest.extend_from_slice(&data);
     }
     Ok((if rest.is_empty() { first } else { rest.freeze() }, permit))
+}
+
+/// The next piece. Most of a body comes with its head: only what is not there yet is waited for with an eye on the clock.
+async fn next(incoming: &mut Incoming, idle: Duration) -> Result<Option<hyper::Result<Frame<Bytes>>>, Refusal> {
+    let there = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *incoming).poll_frame(cx))).await;
+    match there {
+        Poll::Ready(frame) => Ok(frame),
+        Poll::Pending => timeout(idle, incoming.frame()).await.map_err(|_| Refusal::BodyTimeout),
+    }
 }
 
 impl Drop for Unread {

@@ -1,11 +1,13 @@
 //! Sockets: one listener for each core on the same port, so that the kernel spreads connections over cores.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::respond::{Door, handle};
-use super::streams::{Carried, Streams};
+use super::streams::{Carried, Stream, Streams};
 
 /// How far the process is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +47,8 @@ pub struct Bounds {
 /// Largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// Header fields of a request.
-const HEADERS_MAX: usize = 128;
+/// Header fields of a request. With more hyper would put them on the heap, for each request.
+const HEADERS_MAX: usize = 100;
 
 /// Streams that one HTTP/2 connection may have open at once.
 const STREAMS_MAX: u32 = 256;
@@ -168,13 +170,12 @@ where
     let http2 = Arc::new(AtomicBool::new(false));
     let streams = Arc::new(Streams::default());
     let (seen, carried) = (http2.clone(), streams.clone());
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         let stream = (request.version() == http::Version::HTTP_2).then(|| {
             seen.store(true, Relaxed);
             carried.open(door.rooms.process.calls(), bounds.cores)
         });
-        let replying = handle(door.clone(), request);
-        async move { replying.await.map(|reply| reply.map(|body| Carried::new(body, stream))) }
+        carry(door.clone(), request, stream)
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -199,6 +200,12 @@ where
         }
     }
     drop(connection.await);
+}
+
+/// Answers a request on its stream. The future of the answer is made where it is polled: one that was made before and
+/// captured would be copied for each request, and is large.
+async fn carry(door: Arc<Door>, request: http::Request<Incoming>, stream: Option<Stream>) -> Result<http::Response<Carried>, Infallible> {
+    handle(door, request).await.map(|reply| reply.map(|body| Carried::new(body, stream)))
 }
 
 /// Says 503 on a connection that there is no place for, without listening to it.

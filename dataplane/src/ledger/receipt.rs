@@ -44,6 +44,13 @@ pub const FIELDS: [(&str, &str); 34] = [
     ("detail", "what went wrong, without content; null when nothing did"),
 ];
 
+/// A field's name with all that stands around it, so that one copy writes it.
+macro_rules! field {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 /// What a call came to.
 #[derive(Debug)]
 pub struct Receipt<'a> {
@@ -78,47 +85,47 @@ impl<'a> Receipt<'a> {
         out.extend_from_slice(b"{\"time\":\"");
         write_time(out, *received_unix_ms);
         out.push(b'"');
-        text(out, "call", Some(call.as_str()));
-        text(out, "request", client_request.as_ref().map(ClientRequestId::as_str));
-        text(out, "surface", surface.map(snapshot::Surface::word));
-        flag(out, "stream", self.from.stream);
+        text(out, field!("call"), Some(call.as_str()));
+        text(out, field!("request"), client_request.as_ref().map(ClientRequestId::as_str));
+        text(out, field!("surface"), surface.map(snapshot::Surface::word));
+        flag(out, field!("stream"), self.from.stream);
         let key = key.as_ref().map(|key| &key.key);
-        text(out, "key", key.map(|key| key.id.as_str()));
-        text(out, "team", key.map(|key| key.owner.team.as_str()));
+        text(out, field!("key"), key.map(|key| key.id.as_str()));
+        text(out, field!("team"), key.map(|key| key.owner.team.as_str()));
         if let Some(owner) = key.map(|key| &key.owner) {
             let optional = [
-                ("user", &owner.user),
-                ("application", &owner.application),
-                ("environment", &owner.environment),
-                ("cost_center", &owner.cost_center),
+                (field!("user"), &owner.user),
+                (field!("application"), &owner.application),
+                (field!("environment"), &owner.environment),
+                (field!("cost_center"), &owner.cost_center),
             ];
             optional.into_iter().filter(|(_, value)| value.is_some()).for_each(|(name, value)| text(out, name, value.as_deref()));
         }
-        text(out, "revision", Some(&live.revision.text));
-        text(out, "model", model_asked.as_deref());
+        text(out, field!("revision"), Some(&live.revision.text));
+        text(out, field!("model"), model_asked.as_deref());
         let provider = attempt.as_ref().map(|attempt| &attempt.provider.provider);
-        text(out, "provider", provider.map(|provider| provider.id.as_str()));
-        text(out, "provider_type", provider.map(|provider| provider.kind.word()));
-        text(out, "upstream_model", attempt.as_ref().map(|attempt| &*attempt.model));
-        text(out, "model_served", model_served.as_deref());
-        text(out, "rule", rule.as_deref());
-        number(out, "attempts", Some(u64::from(self.from.attempts)));
-        flag(out, "translated", self.from.translated);
-        number(out, "status", Some(u64::from(self.from.status)));
-        text(out, "outcome", Some(self.outcome));
-        text(out, "code", self.code);
+        text(out, field!("provider"), provider.map(|provider| provider.id.as_str()));
+        text(out, field!("provider_type"), provider.map(|provider| provider.kind.word()));
+        text(out, field!("upstream_model"), attempt.as_ref().map(|attempt| &*attempt.model));
+        text(out, field!("model_served"), model_served.as_deref());
+        text(out, field!("rule"), rule.as_deref());
+        number(out, field!("attempts"), Some(u64::from(self.from.attempts)));
+        flag(out, field!("translated"), self.from.translated);
+        number(out, field!("status"), Some(u64::from(self.from.status)));
+        text(out, field!("outcome"), Some(self.outcome));
+        text(out, field!("code"), self.code);
         self.write_usage(out);
-        number(out, "cost_nano_usd", self.cost.map(|cost| cost.0));
-        flag(out, "priced", self.priced);
-        text(out, "catalog", Some(catalog::version()));
+        number(out, field!("cost_nano_usd"), self.cost.map(|cost| cost.0));
+        flag(out, field!("priced"), self.priced);
+        text(out, field!("catalog"), Some(catalog::version()));
         self.write_times(out);
-        number(out, "request_bytes", Some(self.from.request_bytes));
-        number(out, "answer_bytes", Some(self.from.answer_bytes));
+        number(out, field!("request_bytes"), Some(self.from.request_bytes));
+        number(out, field!("answer_bytes"), Some(self.from.answer_bytes));
         match (&self.from.unanswered, self.from.detail.as_deref()) {
-            (None, detail) => text(out, "detail", detail),
+            (None, detail) => text(out, field!("detail"), detail),
             (Some(one), detail) => {
                 let (before, detail) = detail.map_or(("", ""), |detail| ("; ", detail));
-                text(out, "detail", Some(&format!("rule {} has no answer: {}{before}{detail}", one.rule, one.why)));
+                text(out, field!("detail"), Some(&format!("rule {} has no answer: {}{before}{detail}", one.rule, one.why)));
             }
         }
         out.extend_from_slice(b"}\n");
@@ -129,46 +136,40 @@ impl<'a> Receipt<'a> {
         out.extend_from_slice(b",\"usage\":{\"prompt\":");
         let mut digits = itoa::Buffer::new();
         out.extend_from_slice(digits.format(usage.prompt).as_bytes());
-        number(out, "completion", Some(usage.completion));
-        number(out, "cached", Some(usage.cached));
-        number(out, "cache_write", Some(usage.cache_write));
-        number(out, "reasoning", Some(usage.reasoning));
+        number(out, field!("completion"), Some(usage.completion));
+        number(out, field!("cached"), Some(usage.cached));
+        number(out, field!("cache_write"), Some(usage.cache_write));
+        number(out, field!("reasoning"), Some(usage.reasoning));
         out.push(b'}');
     }
 
     fn write_times(&self, out: &mut Vec<u8>) {
         let us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        number(out, "total_us", Some(us(self.from.total)));
-        number(out, "first_byte_us", self.from.first_byte.map(us));
-        number(out, "upstream_us", Some(us(self.from.upstream_wait)));
-        number(out, "overhead_us", self.from.first_byte.map(|first| us(first.saturating_sub(self.from.upstream_wait))));
+        number(out, field!("total_us"), Some(us(self.from.total)));
+        number(out, field!("first_byte_us"), self.from.first_byte.map(us));
+        number(out, field!("upstream_us"), Some(us(self.from.upstream_wait)));
+        number(out, field!("overhead_us"), self.from.first_byte.map(|first| us(first.saturating_sub(self.from.upstream_wait))));
     }
 }
 
-fn name_of(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn text(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    name_of(out, name);
+fn text(out: &mut Vec<u8>, field: &[u8], value: Option<&str>) {
+    out.extend_from_slice(field);
     match value {
         Some(value) => write_text(out, value),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-fn number(out: &mut Vec<u8>, name: &str, value: Option<u64>) {
-    name_of(out, name);
+fn number(out: &mut Vec<u8>, field: &[u8], value: Option<u64>) {
+    out.extend_from_slice(field);
     match value {
         Some(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-fn flag(out: &mut Vec<u8>, name: &str, value: bool) {
-    name_of(out, name);
+fn flag(out: &mut Vec<u8>, field: &[u8], value: bool) {
+    out.extend_from_slice(field);
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 

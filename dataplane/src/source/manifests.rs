@@ -17,7 +17,7 @@ use crds::report::{Problem, Report, Verdict};
 use crds::world::{Parsed, Rejected, World};
 use snapshot::{GatewayId, Secret};
 
-use super::{Loaded, ObjectReport, Place};
+use super::{Loaded, ObjectReport, Place, let_go};
 
 /// How often the folder is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -101,23 +101,37 @@ impl Folder {
     /// # Errors
     /// See [`LoadError`]; what is in use stays.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
-        // What was parsed is let go as soon as it is compiled: a folder may hold many thousand keys.
-        let mut compiled = compile(&self.parse()?, self.previous.as_ref());
+        // Many thousand keys leave a heap full of holes behind when they were parsed. On a thread it is a heap of its own,
+        // which goes back to the system once all of it is free: what is kept is cloned here, and the rest is let go on a
+        // thread too.
+        let (loaded, compiled, readable) = std::thread::scope(|scope| {
+            let compiling = scope.spawn(|| self.compile());
+            compiling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        self.readable = readable;
+        self.previous = Some(compiled.clone());
+        let_go(compiled);
+        Ok(loaded)
+    }
+
+    /// What the folder gives, what the next compilation asks for, and the texts that count.
+    fn compile(&self) -> Result<(Loaded, Compiled, BTreeMap<String, String>), LoadError> {
+        let (parsed, readable) = self.parse()?;
+        let mut compiled = compile(&parsed, self.previous.as_ref());
+        drop(parsed);
         let Config { snapshot, credentials } = self.choose(&mut compiled)?;
+        compiled.gateways.clear();
         let mut reports: Vec<ObjectReport> =
             std::mem::take(&mut compiled.reports).iter().filter_map(|(id, report)| object_report(id, report)).collect();
         reports.iter_mut().for_each(|report| self.conceal(&mut report.message));
         let digest = snapshot::bundle::digest(&snapshot, &credentials);
         let loaded = Loaded { snapshot, credentials, digest, sequence: None, place: Place::Manifests, reports };
-        // The next compilation asks for what was accepted alone.
-        compiled.gateways.clear();
-        self.previous = Some(compiled);
-        Ok(loaded)
+        Ok((loaded, compiled, readable))
     }
 
     /// Reads the files. One that is no longer YAML is a file not yet saved: its last readable text counts, and the
-    /// trouble is told.
-    fn parse(&mut self) -> Result<Parsed, LoadError> {
+    /// trouble is told. The texts that count are given too.
+    fn parse(&self) -> Result<(Parsed, BTreeMap<String, String>), LoadError> {
         let mut texts = BTreeMap::new();
         for path in files(&self.path)? {
             let name = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
@@ -143,8 +157,7 @@ impl Folder {
             parsed.rejected.retain(|rejected| !matches!(rejected.problem, Problem::NotYaml { .. }));
             parsed.rejected.extend(broken);
         }
-        self.readable = texts;
-        Ok(parsed)
+        Ok((parsed, texts))
     }
 
     /// Waits for the folder to change and be still again.

@@ -16,6 +16,9 @@ use prometheus::IntCounter;
 /// Bytes that may wait to be written.
 const BUFFER_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of an empty buffer that are kept for the next lines.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
 /// How long lines are gathered once there is one.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -110,8 +113,8 @@ fn write_out(shared: &Shared, mut sink: Box<dyn Write + Send>) {
             // A sink that fails (a full disk, a closed pipe) loses lines; calls go on.
             drop(sink.write_all(&lines).and_then(|()| sink.flush()));
             lines.clear();
-            // One burst must not be paid for in memory for ever.
-            lines.shrink_to(256 << 10);
+            // One burst must not be paid for in memory for ever; what a busy gateway writes each time is kept.
+            lines.shrink_to(KEPT_BYTES_MAX);
             if !closing {
                 std::thread::park_timeout(GATHER);
             }

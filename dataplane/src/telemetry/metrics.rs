@@ -16,7 +16,7 @@ const CALL_SECONDS: [f64; 14] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    calls: HashMap<(Option<Surface>, &'static str), IntCounter>,
+    calls: Vec<(Option<Surface>, &'static str, IntCounter)>,
     /// Refusals of the gateway itself, by their stable code.
     pub refusals: IntCounterVec,
     /// Calls for which a rule's condition had no answer, by policy and why.
@@ -115,7 +115,7 @@ impl Metrics {
         let surfaces = Surface::DOORS.into_iter().map(Some).chain([None]);
         let calls = surfaces.flat_map(|surface| OUTCOMES.map(|outcome| (surface, outcome))).map(|(surface, outcome)| {
             let counter = calls.with_label_values(&[surface.map_or("other", Surface::word), outcome]);
-            ((surface, outcome), counter)
+            (surface, outcome, counter)
         });
         let overhead = HistogramOpts::new("portolan_gateway_overhead_seconds", "First byte of an answer, less the wait for providers.")
             .buckets(OVERHEAD_SECONDS.to_vec());
@@ -187,7 +187,7 @@ impl Metrics {
 
     /// Counts the end of a call.
     pub fn count_call(&self, surface: Option<Surface>, outcome: &'static str, seconds: f64, first_byte: Option<f64>) {
-        if let Some(counter) = self.calls.get(&(surface, outcome)) {
+        if let Some((_, _, counter)) = self.calls.iter().find(|(door, end, _)| (*door, *end) == (surface, outcome)) {
             counter.inc();
         }
         let Some(surface) = surface else { return };

@@ -74,7 +74,7 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         let provider = &attempt.provider.provider;
         match (&provider.kind, &attempt.provider.origin) {
-            (ProviderKind::Simulated(config), _) => self.play(attempt, config, passage, stream, room).await,
+            (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, stream, room)).await,
             (
                 ProviderKind::OpenAi(endpoint)
                 | ProviderKind::OpenAiCompatible(endpoint)
@@ -102,7 +102,8 @@ impl Upstream {
             let reused = pooled.is_some();
             let mut connection = match pooled {
                 Some(connection) => connection,
-                None => self.open(origin, limits).await?,
+                // Boxed, like what is simulated: what is rare must not make the future of every call larger.
+                None => Box::pin(self.open(origin, limits)).await?,
             };
             let first_byte = limits.first_byte(self.clock.now());
             let sent = timeout_at(first_byte, connection.send(request)).await;
@@ -283,7 +284,7 @@ where
         let Ok(data) = frame.into_data() else { continue };
         room.more(data.len() as u64).map_err(|full| {
             let failure = ours(FailureClass::Overloaded, "the answer found no room", "the answer found no room here".to_owned());
-            Failure { full: Some(full), ..failure }
+            Failure { full: Some(Box::new(full)), ..failure }
         })?;
         if first.is_empty() {
             first = data;

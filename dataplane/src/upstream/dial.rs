@@ -5,15 +5,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use snapshot::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::egress;
 use super::tls::Trust;
 use crate::live::Origin;
+
+/// The least that an address has of the connect time.
+const PART_MIN: Duration = Duration::from_millis(250);
 
 /// A byte stream to a provider.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -127,20 +132,23 @@ impl Network {
         }
     }
 
-    /// One look-up: the addresses that are checked are the ones that are dialled.
+    /// One look-up: the addresses that are checked are the ones that are dialled. Each has its part of the connect time, so
+    /// that one that is silent, as IPv6 is where it leads nowhere, leaves some for the next.
     async fn tcp(&self, origin: &Origin) -> Result<TcpStream, DialError> {
-        let host = &origin.endpoint.host;
-        let found = self.names.look_up(host, origin.endpoint.port).await;
-        let addresses = found.map_err(|source| DialError::LookUp { host: host.clone(), source })?;
+        let endpoint = &origin.endpoint;
+        let host = &endpoint.host;
+        let found = self.names.look_up(host, endpoint.port).await;
+        let mut addresses = found.map_err(|source| DialError::LookUp { host: host.clone(), source })?;
         let Some(first) = addresses.first().copied() else {
             return Err(DialError::LookUp { host: host.clone(), source: io::Error::other("no address") });
         };
+        addresses.retain(|address| egress::may_dial(endpoint.reach, &origin.egress, address.ip()));
+        let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let part = (Duration::from_millis(endpoint.timeouts.connect_ms.into()) / count).max(PART_MIN);
         let mut last = DialError::NotAllowed { host: host.clone(), address: first.ip() };
         for address in addresses {
-            if !egress::may_dial(origin.endpoint.reach, &origin.egress, address.ip()) {
-                continue;
-            }
-            match TcpStream::connect(address).await {
+            let connected = timeout(part, TcpStream::connect(address)).await;
+            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(|source| DialError::Connect { address, source })?;
                     return Ok(stream);

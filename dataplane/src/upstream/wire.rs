@@ -23,15 +23,15 @@ pub(super) struct Wire {
     idle: Duration,
     deadline: Instant,
     last_byte: Instant,
-    /// Set to the nearest limit when it was last looked at; a byte that comes meanwhile only moves `last_byte`.
-    alarm: Pin<Box<Sleep>>,
+    /// Made at the first wait, as most whole answers need none. Set to the nearest limit when it was last looked at; a
+    /// byte that comes meanwhile only moves `last_byte`.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
     pub(super) fn new(incoming: Incoming, lease: Lease, clock: Clock, idle: Duration, deadline: Instant) -> Self {
         let last_byte = clock.now();
-        let alarm = Box::pin(tokio::time::sleep_until(deadline.min(last_byte + idle)));
-        Self { incoming, lease: Some(lease), clock, idle, deadline, last_byte, alarm }
+        Self { incoming, lease: Some(lease), clock, idle, deadline, last_byte, alarm: None }
     }
 
     fn end(&mut self) {
@@ -41,14 +41,15 @@ impl Wire {
     }
 
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        let limit = self.deadline.min(self.last_byte + self.idle);
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit)));
         loop {
-            ready!(self.alarm.as_mut().poll(cx));
-            let limit = self.deadline.min(self.last_byte + self.idle);
+            ready!(alarm.as_mut().poll(cx));
             if self.clock.now() >= limit {
                 let detail = if limit == self.deadline { "the total time is over" } else { "no byte came for the idle time" };
                 return Poll::Ready(Broken { class: FailureClass::Timeout, detail: detail.to_owned() });
             }
-            self.alarm.as_mut().reset(limit);
+            alarm.as_mut().reset(limit);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Providers and clients that mean no good, or know no better.
 
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt;
 
 use crate::client::Call;
@@ -91,4 +93,24 @@ async fn a_model_spelled_in_another_case_beside_the_allowed_one_reaches_no_provi
     let answer = house.call(Call::post("app", "/v1/chat/completions", body)).answer().await;
     assert_eq!((answer.status, answer.code().as_str(), &answer.json()["error"]["param"]), (400, "invalid_body", &"model".into()));
     assert_eq!(house.providers.dialled(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn floods_of_headers_over_http2_are_refused_and_the_next_call_is_answered() {
+    let house = house();
+    let long = |call: Call| call.with("x-long", &"y".repeat(100 << 10));
+    let many = |call: Call| (0..2000).fold(call, |call, _| call.with("x-many", "0123456789012345678901234567890123456789"));
+    for call in [long(Call::chat("app", "alpha/m")), many(Call::chat("app", "alpha/m"))] {
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(house.line())).await.expect("a handshake");
+        tokio::spawn(async move { drop(connection.await) });
+        let mut request = call.request();
+        *request.uri_mut() = "http://gateway.example/v1/chat/completions".parse().expect("a URI");
+        let told = sender.send_request(request).await.map(|answer| answer.status().as_u16());
+        assert!(told.as_ref().map_or(true, |status| *status == 431), "{told:?}");
+    }
+    assert_eq!(house.providers.dialled(), [""; 0]);
+    assert_eq!(house.gateway.process.calls(), 0);
+    let calling = house.call(Call::chat("app", "alpha/m"));
+    asked(&house).await.answer(200, ANSWER).await;
+    assert_eq!(calling.answer().await.status, 200);
 }

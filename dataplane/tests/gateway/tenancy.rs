@@ -221,7 +221,9 @@ fn trust() -> Trust {
 }
 
 fn dialling(authority: &str, egress: &str, network: Network) -> House {
-    let at = format!("endpoint: {{ url: 'http://{authority}/v1', allowInsecure: true }}, timeouts: {{ firstByteMilliseconds: 50 }}");
+    let at = format!(
+        "endpoint: {{ url: 'http://{authority}/v1', allowInsecure: true }}, timeouts: {{ connectMilliseconds: 600, firstByteMilliseconds: 50 }}"
+    );
     let gateway = open_gateway().replace("spec: {", &format!("spec: {{ {egress}"));
     let manifests = [
         gateway,
@@ -288,4 +290,29 @@ async fn the_gateways_own_provider_and_an_opened_network_can_be_dialled() {
     assert_eq!(house.call(Call::chat("house/app", "near/m")).answer().await.code(), "upstream_timeout", "connected");
     let (house, _listener) = on_loopback("127.0.0.1", "egress: { allowCIDRs: ['127.0.0.0/8'] },");
     assert_eq!(house.call(Call::chat("a/app", "near/m")).answer().await.code(), "upstream_timeout", "connected");
+}
+
+/// A listener that answers nobody: its queue is full.
+fn silent() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    socket.listen(0).expect("a listener");
+    let listener = std::net::TcpListener::from(socket);
+    let address = listener.local_addr().expect("an address");
+    let moment = std::time::Duration::from_millis(50);
+    let queued = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, moment).ok()).take(16).collect();
+    (listener, queued)
+}
+
+#[tokio::test]
+async fn an_address_that_is_silent_leaves_time_for_the_next() {
+    let (dead, _queued) = silent();
+    let alive = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addresses = [&dead, &alive].map(|listener| listener.local_addr().expect("an address"));
+    let answers = std::sync::Mutex::new(vec![addresses.to_vec()]);
+    let network = Network::asking(trust(), Rebinding { answers });
+    let house = dialling("two.example", "", network);
+    assert_eq!(house.call(Call::chat("house/app", "near/m")).answer().await.code(), "upstream_timeout", "the second is connected to");
+    alive.set_nonblocking(true).expect("a socket");
+    assert!(alive.accept().is_ok());
 }

@@ -3,12 +3,24 @@ import assert from 'node:assert/strict';
 
 import { OpenAI, client, collected, recordings, run, test, throws } from './cases.mjs';
 
-const SIMPLE = { messages: [{ role: 'user', content: 'hi' }], max_completion_tokens: 1000 };
+// What is asked of a provider of the other dialect, which must be told all of it.
+const CALL = { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Paris"}' } };
+const PARAMETERS = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
+const ROUND = {
+  messages: [
+    { role: 'system', content: 'be short' },
+    { role: 'user', content: 'how warm is it in Paris?' },
+    { role: 'assistant', tool_calls: [CALL] },
+    { role: 'tool', tool_call_id: 'call_1', content: 'nineteen degrees' },
+  ],
+  tools: [{ type: 'function', function: { name: 'get_weather', parameters: PARAMETERS } }],
+  max_completion_tokens: 1000,
+};
 
 function requestOf({ dialect, request, model, stream }) {
   const crossed = dialect !== 'openai';
   const more = crossed && stream ? { stream_options: { include_usage: true } } : {};
-  return { ...(crossed ? SIMPLE : request), model, stream, ...more };
+  return { ...(crossed ? ROUND : request), model, stream, ...more };
 }
 
 async function read(recording) {

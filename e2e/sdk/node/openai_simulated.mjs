@@ -13,6 +13,9 @@ const WEATHER = {
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   },
 };
+let leavings = 0;
+/** The scripted provider has seen one more of its calls end early: it answers this one not sooner. */
+const left = () => chat({ model: `left-${(leavings += 1)}` });
 const chat = (more = {}, options = {}) => client.chat.completions.create({ model: 'chat', messages: HI, ...more }, options);
 
 test('chat', async () => {
@@ -132,13 +135,20 @@ test('a_provider_that_has_enough', async () => {
   assert.deepEqual([error.status, error.code, error.headers.get('retry-after')], [429, 'upstream_rate_limited', '7']);
 });
 
+test('a_provider_that_has_enough_for_a_second', async () => {
+  const began = performance.now();
+  assert.ok((await chat({ model: 'busy' }, { maxRetries: 1 })).choices);
+  assert.ok(performance.now() - began > 900, 'it did not wait');
+});
+
 test('a_provider_that_is_late', async () => {
   const error = await throws(OpenAI.InternalServerError, () => chat({ model: 'late' }));
   assert.deepEqual([error.status, error.code], [504, 'upstream_timeout']);
 });
 
 test('a_client_that_does_not_wait', async () => {
-  await throws(OpenAI.APIConnectionTimeoutError, () => chat({ model: 'patient' }, { timeout: 400 }));
+  for (const model of ['patient', 'endless']) await throws(OpenAI.APIConnectionTimeoutError, () => chat({ model }, { timeout: 400 }));
+  await left();
 });
 
 test('a_stream_that_breaks_off', async () => {
@@ -154,15 +164,18 @@ test('a_stream_that_is_left', async () => {
     stream.controller.abort();
     break;
   }
-  assert.ok((await chat()).choices, 'the client goes on');
+  for await (const _ of await chat({ model: 'endless', stream: true })) break;
+  await left();
 });
 
 test('a_call_that_is_aborted', async () => {
   const leaving = new AbortController();
-  const stream = await chat({ model: 'paced', stream: true }, { signal: leaving.signal });
-  const reading = collected(stream);
+  const options = { signal: leaving.signal };
+  const streams = [await chat({ model: 'paced', stream: true }, options), await chat({ model: 'endless', stream: true }, options)];
+  const reading = streams.map(collected);
   leaving.abort();
-  await reading.catch((error) => assert.equal(error.constructor, OpenAI.APIUserAbortError));
+  for (const end of reading) await end.catch((error) => assert.equal(error.constructor, OpenAI.APIUserAbortError));
+  await left();
 });
 
 await run();

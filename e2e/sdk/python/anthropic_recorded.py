@@ -8,13 +8,28 @@ from cases import BASE_URL, KEY, add, blame, raises, recordings, run, same
 
 client = anthropic.Anthropic(base_url=BASE_URL, api_key=KEY, max_retries=0, timeout=30)
 
-SIMPLE = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1000}
+# What is asked of a provider of the other dialect, which must be told all of it.
+ROUND = {
+    "system": "be short",
+    "messages": [
+        {"role": "user", "content": "how warm is it in Paris?"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Paris"}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "nineteen degrees"}]},
+    ],
+    "tools": [
+        {
+            "name": "get_weather",
+            "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        }
+    ],
+    "max_tokens": 1000,
+}
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "content_filter"}
 
 
 def request_of(recording):
     crossed = recording["dialect"] != "anthropic"
-    request = dict(SIMPLE) if crossed else dict(recording["request"])
+    request = dict(ROUND) if crossed else dict(recording["request"])
     request["model"] = recording["model"]
     request.setdefault("max_tokens", 1000)
     request.pop("stream", None)

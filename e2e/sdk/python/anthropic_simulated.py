@@ -1,8 +1,10 @@
 """Anthropic's Python SDK in front of the simulated provider."""
 
+import time
+
 import anthropic
 
-from cases import BASE_URL, KEY, case, mistyped, raises, run, same
+from cases import BASE_URL, KEY, case, left, mistyped, raises, run, same
 
 CLIENT = {"base_url": BASE_URL, "api_key": KEY, "max_retries": 0, "timeout": 30}
 client = anthropic.Anthropic(**CLIENT)
@@ -125,6 +127,14 @@ def a_provider_that_has_enough():
 
 
 @case
+def a_provider_that_has_enough_for_a_second():
+    """The SDK waits for as long as it is told, and asks again."""
+    began = time.monotonic()
+    assert client.with_options(max_retries=1).messages.create(model="busy", max_tokens=9, messages=HI).content
+    assert time.monotonic() - began > 0.9, "it did not wait"
+
+
+@case
 def a_provider_that_is_late():
     error = raises(anthropic.GatewayTimeoutError, lambda: create(model="late"))
     same((error.status_code, error.body["error"]["code"]), (504, "upstream_timeout"))
@@ -132,7 +142,10 @@ def a_provider_that_is_late():
 
 @case
 def a_client_that_does_not_wait():
-    raises(anthropic.APITimeoutError, lambda: client.with_options(timeout=0.4).messages.create(model="patient", max_tokens=9, messages=HI))
+    for model in ["patient", "endless"]:
+        ask = {"model": model, "max_tokens": 9, "messages": HI}
+        raises(anthropic.APITimeoutError, lambda ask=ask: client.with_options(timeout=0.4).messages.create(**ask))
+    left(create)
 
 
 @case
@@ -149,7 +162,9 @@ def a_stream_that_breaks_off():
 def a_stream_that_is_left():
     with client.messages.stream(model="paced", max_tokens=4000, messages=HI) as answer:
         next(iter(answer.text_stream))
-    assert create().content, "the client goes on"
+    with client.messages.stream(model="endless", max_tokens=4000, messages=HI) as answer:
+        same(next(iter(answer.text_stream)), "word ")
+    left(create)
 
 
 @case

@@ -10,6 +10,7 @@ BASE_URL = os.environ["PORTOLAN_BASE_URL"]
 KEY = os.environ["PORTOLAN_KEY"]
 
 _cases = []
+_left = 0
 
 
 def case(test):
@@ -71,6 +72,13 @@ def blame(recording, spoken):
     if recording["dialect"] == spoken and recording["status"] != 404:
         return ""
     return f"provider `{recording['dialect']}` refused the request: "
+
+
+def left(ask):
+    """The scripted provider has seen one more of its calls end early: it answers this one not sooner."""
+    global _left
+    _left += 1
+    ask(f"left-{_left}")
 
 
 def mistyped(key):

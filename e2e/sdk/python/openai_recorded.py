@@ -10,13 +10,34 @@ from cases import BASE_URL, KEY, add, blame, raises, recordings, run, same
 
 client = openai.OpenAI(base_url=f"{BASE_URL}/v1", api_key=KEY, max_retries=0, timeout=30)
 
-SIMPLE = {"messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 1000}
+# What is asked of a provider of the other dialect, which must be told all of it.
+ROUND = {
+    "messages": [
+        {"role": "system", "content": "be short"},
+        {"role": "user", "content": "how warm is it in Paris?"},
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "nineteen degrees"},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": "get_weather",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            },
+        }
+    ],
+    "max_completion_tokens": 1000,
+}
 
 
 def read(recording):
     """Text, calls of tools, reason to finish and usage, by the SDK's types."""
     crossed = recording["dialect"] != "openai"
-    request = dict(SIMPLE) if crossed else dict(recording["request"])
+    request = dict(ROUND) if crossed else dict(recording["request"])
     request["model"] = recording["model"]
     request["stream"] = recording["stream"]
     if not recording["stream"]:
@@ -58,7 +79,7 @@ def chat(recording):
 
 def error(recording):
     kind = {400: openai.BadRequestError, 404: openai.NotFoundError, 429: openai.RateLimitError}
-    request = dict(SIMPLE if recording["dialect"] != "openai" else recording["request"], model=recording["model"])
+    request = dict(ROUND if recording["dialect"] != "openai" else recording["request"], model=recording["model"])
     # The provider's refusal of the gateway's credential is no fault of the client.
     if recording["status"] == 401:
         raised = raises(openai.InternalServerError, lambda: client.chat.completions.create(**request))

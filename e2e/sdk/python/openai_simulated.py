@@ -1,12 +1,14 @@
 """OpenAI's Python SDK in front of the simulated provider."""
 
+import asyncio
 import base64
 import json
 import struct
+import time
 
 import openai
 
-from cases import BASE_URL, KEY, case, mistyped, raises, run, same
+from cases import BASE_URL, KEY, case, left, mistyped, raises, run, same
 
 CLIENT = {"base_url": f"{BASE_URL}/v1", "api_key": KEY, "max_retries": 0, "timeout": 30}
 client = openai.OpenAI(**CLIENT)
@@ -21,6 +23,11 @@ WEATHER = {
     },
 }
 ASK_WEATHER = [{"role": "user", "content": "call get_weather, please"}]
+
+
+def well(model):
+    """A call of a provider that is well."""
+    assert client.chat.completions.create(model=model, messages=HI).choices
 
 
 def collected(chunks):
@@ -235,6 +242,14 @@ def a_provider_that_has_enough():
 
 
 @case
+def a_provider_that_has_enough_for_a_second():
+    """The SDK waits for as long as it is told, and asks again."""
+    began = time.monotonic()
+    assert client.with_options(max_retries=1).chat.completions.create(model="busy", messages=HI).choices
+    assert time.monotonic() - began > 0.9, "it did not wait"
+
+
+@case
 def a_provider_that_refuses_the_gateway():
     error = raises(openai.InternalServerError, lambda: client.chat.completions.create(model="locked", messages=HI))
     same((error.status_code, error.code), (502, "upstream_auth_failed"))
@@ -248,7 +263,10 @@ def a_provider_that_is_late():
 
 @case
 def a_client_that_does_not_wait():
-    raises(openai.APITimeoutError, lambda: client.with_options(timeout=0.4).chat.completions.create(model="patient", messages=HI))
+    for model in ["patient", "endless"]:
+        ask = {"model": model, "messages": HI}
+        raises(openai.APITimeoutError, lambda ask=ask: client.with_options(timeout=0.4).chat.completions.create(**ask))
+    left(well)
 
 
 @case
@@ -264,7 +282,10 @@ def a_stream_that_is_left():
     for _ in range(3):
         next(answer)
     answer.close()
-    assert client.chat.completions.create(model="chat", messages=HI).choices, "the client goes on"
+    endless = client.chat.completions.create(model="endless", messages=HI, stream=True)
+    next(endless)
+    endless.close()
+    left(well)
 
 
 @case
@@ -286,6 +307,23 @@ async def an_asynchronous_stream_that_is_left():
             assert chunk.choices
             break
         await answer.close()
+
+
+@case
+async def a_task_that_is_cancelled():
+    async with openai.AsyncOpenAI(**CLIENT) as caller:
+        begun = asyncio.Event()
+
+        async def read():
+            async for _ in await caller.chat.completions.create(model="endless", messages=HI, stream=True):
+                begun.set()
+
+        reading = asyncio.create_task(read())
+        await begun.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert reading.cancelled()
+        left(well)
 
 
 run()

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::tools::{self, Missing};
+use crate::image::{self, Image};
 
 /// A program of a module below `e2e/cluster`.
 struct Program {
@@ -35,6 +36,7 @@ const METRICS_SERVER: Program = of_tools("metrics-server", "sigs.k8s.io/metrics-
 const LUA: Program = Program { sources: &["lua"], ..of_tools("lua", "./lua") };
 const PROMTOOL: Program = of_prometheus("promtool", "github.com/prometheus/prometheus/cmd/promtool");
 const PROMETHEUS: Program = of_prometheus("prometheus", "github.com/prometheus/prometheus/cmd/prometheus");
+const PROMETHEUS_IMAGE: &str = "docker.io/portolan/prometheus:e2e";
 const ARGOCD: Program = Program {
     name: "argocd",
     module: "argocd",
@@ -104,6 +106,19 @@ pub fn promtool() -> Result<PathBuf, Missing> {
 /// Prometheus.
 pub fn prometheus() -> Result<PathBuf, Missing> {
     PROMETHEUS.built()
+}
+
+/// Its image.
+pub(crate) fn prometheus_image() -> Result<Image, Missing> {
+    let binary = prometheus()?;
+    let cache = tools::cache()?;
+    let _lock = tools::locked(&cache)?;
+    let digest = binary.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    let archive = tools::once(&cache, "prometheus-image", &[], &digest, |out| {
+        image::archive_of_one(PROMETHEUS_IMAGE, &binary, "/prometheus", out);
+        Ok(())
+    })?;
+    Ok(Image { name: PROMETHEUS_IMAGE.to_owned(), archive })
 }
 
 /// The parts of Argo CD that reconcile, chosen by the name that the program is started with.

@@ -21,7 +21,8 @@ fn documented() -> BTreeSet<String> {
 /// Names of ours in a query.
 fn named(query: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let starts = query.match_indices("portolan_").filter(|(at, _)| !query[..*at].ends_with(word));
+    // What stands behind a colon is a part of a recorded rule's name.
+    let starts = query.match_indices("portolan_").filter(|(at, _)| !query[..*at].ends_with(|c| word(c) || c == ':'));
     starts.map(|(at, _)| query[at..].split(|c| !word(c)).next().unwrap_or_default().to_owned()).collect()
 }
 

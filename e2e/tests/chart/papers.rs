@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use e2e::cluster::programs;
 use serde_json::Value;
 
-use crate::rendered::{chart, text};
+use crate::rendered::{chart, had, root, template, text};
 
 /// A value: its path, what it is by default, what it means.
 #[derive(Debug, PartialEq)]
@@ -113,4 +114,25 @@ fn the_schema_knows_every_value_and_no_other() {
     let covered = |leaf: &String| known.iter().find(|path| leaf == *path || leaf.starts_with(&format!("{path}."))).cloned();
     let met: BTreeSet<String> = all.iter().map(|leaf| covered(leaf).unwrap_or_else(|| panic!("the schema does not know {leaf}"))).collect();
     assert_eq!(met, known);
+}
+
+/// Words between quotes in the list that follows a name.
+fn listed(text: &str, name: &str) -> Vec<String> {
+    let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("no {name}"));
+    let (list, _) = rest.split_once(']').expect("the list's end");
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tiltfile_names_values_and_paths_that_there_are() {
+    let Some(helm) = had(programs::helm()) else { return };
+    let tiltfile = text("Tiltfile");
+    let sets = listed(&tiltfile, "set = [");
+    assert!(sets.len() > 3);
+    let arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    template(&helm, "{}", &arguments).unwrap_or_else(|said| panic!("{said}"));
+    let only = [listed(&tiltfile, "SOURCES = ["), listed(&tiltfile, "only = SOURCES + [")].concat();
+    for path in only.iter().map(String::as_str).chain(["crds/examples/kubernetes", "charts/portolan"]) {
+        assert!(root().join(path).exists(), "there is no {path}");
+    }
 }

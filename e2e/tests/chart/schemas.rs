@@ -100,7 +100,10 @@ impl Schemas {
             .map(|object| (object["apiVersion"].as_str().expect("a version"), object["kind"].as_str().expect("a kind")))
             .collect();
         for (api, kind) in kinds {
-            let file = format!("{}-{}.json", kind.to_lowercase(), api.replace('/', "-"));
+            // kubeconform names files by the first word of a group.
+            let (group, version) = api.rsplit_once('/').map_or((None, api), |(group, version)| (group.split('.').next(), version));
+            let words: Vec<&str> = [Some(kind), group, Some(version)].into_iter().flatten().collect();
+            let file = format!("{}.json", words.join("-").to_lowercase());
             std::fs::write(folder.join(file), self.of(api, kind).to_string()).expect("a schema");
         }
     }

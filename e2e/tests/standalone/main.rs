@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "helpers of tests: what fails here fails the test")]
 
 mod bounds;
+mod bytes;
 mod errors;
 mod folders;
 mod leaving;

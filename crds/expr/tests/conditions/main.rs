@@ -1,6 +1,6 @@
 //! Expressions: what they say of calls, how they are refused, and that no text does harm.
 
-#![expect(clippy::expect_used, reason = "helpers of tests panic as tests do")]
+#![expect(clippy::panic, reason = "helpers of tests panic as tests do")]
 
 mod answers;
 mod bytes;

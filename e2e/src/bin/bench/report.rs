@@ -93,6 +93,7 @@ impl Report {
             "cores": std::thread::available_parallelism().map_or(0, usize::from),
             "void": self.validity.void(),
             "unchecked": self.validity.unchecked(),
+            "failedCalls": self.validity.failed,
             "relayOverFloor": ratio(&self.validity.relay_cpu, &self.validity.floor_cpu),
             "loadOverRelay": ratio(&self.validity.upstream_rate, &self.validity.relay_rate),
             "figures": figures.collect::<Vec<_>>(),

@@ -104,17 +104,24 @@ async fn write_stream(stream: &mut TcpStream, chunks: u32, every: Duration) -> s
     let mut pace = pace(every);
     let mut first = true;
     for event in events(chunks) {
-        pace.tick().await;
-        let mut piece = if std::mem::take(&mut first) { STREAM_HEAD.to_vec() } else { Vec::with_capacity(event.len() + 16) };
+        // A timer would round the first event up to the next millisecond.
+        let mut piece = if std::mem::take(&mut first) {
+            STREAM_HEAD.to_vec()
+        } else {
+            pace.tick().await;
+            Vec::with_capacity(event.len() + 16)
+        };
         piece.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
         stream.write_all(&piece).await?;
     }
     stream.write_all(b"0\r\n\r\n").await
 }
 
+/// Ticks first after one time of `every`.
 fn pace(every: Duration) -> Interval {
     let mut pace = interval(every.max(Duration::from_micros(1)));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace.reset();
     pace
 }
 
