@@ -28,17 +28,17 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
-#[x_kube(validation = Rule::new("self.type != 'OpenAICompatible' || has(self.endpoint)").message("endpoint is required with type OpenAICompatible"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Bedrock') ? has(self.endpoint) : true").message("endpoint is required with type OpenAICompatible and Bedrock"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("endpoint must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("auth must not be set with type Simulated"))]
-#[x_kube(validation = Rule::new("(self.type == 'OpenAI' || self.type == 'Anthropic') ? has(self.auth) : true").message("auth is required with type OpenAI and Anthropic"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Simulated') ? true : has(self.auth)").message("auth is required with every type but OpenAICompatible and Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
 pub struct LLMProviderSpec {
     /// Who answers. Cannot be changed.
     #[serde(rename = "type")]
     pub kind: ProviderType,
-    /// Where it is; by default the public endpoint of OpenAI and Anthropic.
+    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// How the gateway shows who it is.
@@ -72,6 +72,12 @@ pub enum ProviderType {
     OpenAICompatible,
     /// Anthropic.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
+    /// Amazon Bedrock, with an API key of Bedrock.
+    Bedrock,
+    /// Cohere.
+    Cohere,
     /// Answers made by the gateway, for trials and tests.
     Simulated,
 }
@@ -108,7 +114,7 @@ pub struct Auth {
     /// The Secret's entry that holds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
-    /// The header that shows it; by default XAPIKey for Anthropic, Bearer for all others.
+    /// The header that shows it; by default XAPIKey for Anthropic, GoogAPIKey for Gemini, Bearer for all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
 }
@@ -135,6 +141,8 @@ pub enum Header {
     XAPIKey,
     /// `api-key: KEY`
     APIKey,
+    /// `x-goog-api-key: KEY`
+    GoogAPIKey,
 }
 
 /// Endpoints that a server can speak.

@@ -97,13 +97,29 @@ impl Compiler<'_> {
                 ProviderKind::Anthropic(self.endpoint(namespace, spec, "https://api.anthropic.com/v1", Header::XAPIKey)?),
                 [Surface::Messages].into(),
             ),
+            ProviderType::Gemini => (
+                ProviderKind::Gemini(self.endpoint(
+                    namespace,
+                    spec,
+                    "https://generativelanguage.googleapis.com/v1beta",
+                    Header::GoogAPIKey,
+                )?),
+                [Surface::GenerateContent].into(),
+            ),
+            ProviderType::Bedrock => {
+                (ProviderKind::Bedrock(self.endpoint(namespace, spec, "", Header::Bearer)?), [Surface::Converse].into())
+            }
+            ProviderType::Cohere => (
+                ProviderKind::Cohere(self.endpoint(namespace, spec, "https://api.cohere.com/v2", Header::Bearer)?),
+                [Surface::CohereChat].into(),
+            ),
             ProviderType::OpenAICompatible => {
                 let surfaces =
                     spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
                 (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, "", Header::Bearer)?), surfaces)
             }
             ProviderType::Simulated => {
-                (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::ALL.into())
+                (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::DOORS.into())
             }
         })
     }
@@ -121,6 +137,7 @@ impl Compiler<'_> {
                 Header::Bearer => AuthStyle::Bearer,
                 Header::XAPIKey => AuthStyle::XApiKey,
                 Header::APIKey => AuthStyle::ApiKey,
+                Header::GoogAPIKey => AuthStyle::GoogApiKey,
             },
             _ => AuthStyle::None,
         };

@@ -74,6 +74,9 @@ fn kind(kind: &ProviderKind) -> ProviderType {
         ProviderKind::OpenAi(_) => ProviderType::OpenAI,
         ProviderKind::OpenAiCompatible(_) => ProviderType::OpenAICompatible,
         ProviderKind::Anthropic(_) => ProviderType::Anthropic,
+        ProviderKind::Gemini(_) => ProviderType::Gemini,
+        ProviderKind::Bedrock(_) => ProviderType::Bedrock,
+        ProviderKind::Cohere(_) => ProviderType::Cohere,
         ProviderKind::Simulated(_) => ProviderType::Simulated,
     }
 }

@@ -33,6 +33,12 @@ struct ErrorObject {
     r#type: Option<Value>,
     code: Option<Value>,
     param: Option<Value>,
+    /// Google's word for the kind.
+    status: Option<Value>,
+    /// Google's reasons.
+    details: Option<Value>,
+    /// Cohere's word for the kind.
+    error_type: Option<Value>,
 }
 
 impl Fault {
@@ -61,6 +67,25 @@ impl Fault {
         Self::of_error(surface, status, &error)
     }
 
+    /// Reads an exception that broke off a stream of Amazon's: its kind and `{"message": ".."}`.
+    #[must_use]
+    pub fn of_exception(surface: Surface, kind: &str, json: &[u8]) -> Self {
+        let mut error = serde_json::from_slice::<Value>(json).ok().and_then(|json| found(&json)).unwrap_or_default();
+        error.r#type = Some(Value::String(kind.to_owned()));
+        Self::of_error(surface, None, &error)
+    }
+
+    /// How long to wait before another try, as Google says it in the body: `"retryDelay": "34.4s"`.
+    #[must_use]
+    pub fn retry_delay(body: &[u8]) -> Option<std::time::Duration> {
+        let json: Value = serde_json::from_slice(body).ok()?;
+        let error = found(&json)?;
+        let details = error.details?;
+        let told = details.as_array()?.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+        let seconds: f64 = told.strip_suffix('s')?.parse().ok()?;
+        std::time::Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// Whether an error body is told as clients of a dialect read it: `{error: {message, ..}}`, and Anthropic's with
     /// `type: "error"` beside it. Servers that speak a dialect otherwise often have errors of their own.
     #[must_use]
@@ -68,7 +93,7 @@ impl Fault {
         let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
         let told = json["error"]["message"].is_string();
         match dialect {
-            Dialect::OpenAi => told,
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => told,
             Dialect::Anthropic => told && json["type"] == "error" && json["error"]["type"].is_string(),
         }
     }
@@ -79,10 +104,16 @@ impl Fault {
             Some(Value::String(text)) => Some(text.clone()),
             Some(other) => Some(other.to_string()),
         };
-        let (kind, code) = (text(&error.r#type).unwrap_or_default(), text(&error.code));
+        let kind = text(&error.r#type).or_else(|| text(&error.error_type)).or_else(|| text(&error.status)).unwrap_or_default();
+        let code = text(&error.code);
         let message = text(&error.message)
             .unwrap_or_else(|| status.map_or("no reason was given".to_owned(), |status| format!("status {status} without a reason")));
-        let class = classify(surface.dialect(), status, &kind, code.as_deref().unwrap_or_default(), &message);
+        let reason = error.details.as_ref().map(Value::to_string).unwrap_or_default();
+        let class = if reason.contains("API_KEY_INVALID") {
+            FailureClass::AuthFailed
+        } else {
+            classify(surface.dialect(), status, &kind, code.as_deref().unwrap_or_default(), &message)
+        };
         Self { class, message: bounded(message), code: code.map(bounded), param: text(&error.param).map(bounded) }
     }
 }
@@ -113,6 +144,18 @@ fn plain(body: &[u8]) -> Option<Value> {
     (!text.is_empty() && !text.starts_with('<')).then(|| Value::String(text.to_owned()))
 }
 
+/// How providers say that a prompt is too long.
+const CONTEXT: [&str; 8] = [
+    "maximum context length",
+    "prompt is too long",
+    "prompt too long",
+    "context window",
+    "context length",
+    "input tokens exceeded",
+    "exceeds the maximum number of tokens allowed",
+    "too many tokens:",
+];
+
 fn classify(dialect: Dialect, status: Option<u16>, kind: &str, code: &str, message: &str) -> FailureClass {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -120,7 +163,7 @@ fn classify(dialect: Dialect, status: Option<u16>, kind: &str, code: &str, messa
     if is(&["insufficient_quota", "billing_error", "billing_hard_limit_reached"]) || status == Some(402) {
         return FailureClass::QuotaExceeded;
     }
-    if is(&["context_length_exceeded"]) || says(&["maximum context length", "prompt is too long", "context window", "context length"]) {
+    if is(&["context_length_exceeded", "TOO_MANY_TOKENS", "too_many_prompt_tokens"]) || says(&CONTEXT) {
         return FailureClass::ContextLengthExceeded;
     }
     if is(&["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"]) {
@@ -128,6 +171,14 @@ fn classify(dialect: Dialect, status: Option<u16>, kind: &str, code: &str, messa
     }
     if is(&["overloaded_error", "overloaded", "engine_overloaded"]) {
         return FailureClass::Overloaded;
+    }
+    // Some servers call a wrong key a bad request.
+    if status == Some(400) && says(&["api key not valid", "incorrect api key", "invalid api key"]) {
+        return FailureClass::AuthFailed;
+    }
+    // The model itself failed, says Bedrock.
+    if dialect == Dialect::Bedrock && status == Some(424) {
+        return FailureClass::ServerError;
     }
     match status {
         Some(401 | 403) => FailureClass::AuthFailed,
@@ -151,11 +202,17 @@ fn by_kind(dialect: Dialect, kind: &str, code: &str) -> FailureClass {
             "invalid_request_error" | "request_too_large" => return FailureClass::BadRequest,
             "timeout_error" => return FailureClass::Timeout,
             "api_error" | "server_error" | "internal_server_error" => return FailureClass::ServerError,
+            "throttlingException" | "RESOURCE_EXHAUSTED" => return FailureClass::RateLimited,
+            "validationException" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" => return FailureClass::BadRequest,
+            "accessDeniedException" | "UNAUTHENTICATED" | "PERMISSION_DENIED" => return FailureClass::AuthFailed,
+            "serviceUnavailableException" | "modelNotReadyException" | "UNAVAILABLE" => return FailureClass::Overloaded,
+            "modelTimeoutException" | "DEADLINE_EXCEEDED" => return FailureClass::Timeout,
+            "resourceNotFoundException" | "NOT_FOUND" => return FailureClass::NotFound,
             _ => {}
         }
     }
     match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => FailureClass::ServerError,
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => FailureClass::ServerError,
     }
 }
 
@@ -194,7 +251,8 @@ impl ClientError<'_> {
     pub fn body(&self, dialect: Dialect) -> Bytes {
         let mut out = Vec::with_capacity(128 + self.message.len());
         match dialect {
-            Dialect::OpenAi => {
+            // No client speaks the dialects of providers alone.
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => {
                 out.extend_from_slice(b"{\"error\":");
                 self.openai(&mut out);
                 out.push(b'}');
@@ -217,7 +275,12 @@ impl ClientError<'_> {
     pub fn event(&self, surface: Surface) -> Bytes {
         let mut out = Vec::with_capacity(160 + self.message.len());
         match surface {
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => {
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat => {
                 out.extend_from_slice(b"data: ");
                 out.extend_from_slice(&self.body(Dialect::OpenAi));
             }

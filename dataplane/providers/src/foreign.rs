@@ -22,9 +22,17 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
         (Surface::Responses, "background") => nothing(scanner, "background"),
         (Surface::Responses, "input") => each(scanner, input_item),
         (Surface::Responses, "tools") => each(scanner, tool),
-        (Surface::ChatCompletions | Surface::Messages | Surface::Responses | Surface::Completions | Surface::Embeddings, _) => {
-            Ok(scanner.pass()?)
-        }
+        (
+            Surface::ChatCompletions
+            | Surface::Messages
+            | Surface::Responses
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat,
+            _,
+        ) => Ok(scanner.pass()?),
     }
 }
 

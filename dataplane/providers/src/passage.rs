@@ -6,11 +6,12 @@ use std::fmt;
 use bytes::Bytes;
 use snapshot::{Surface, Usage};
 
+use crate::eventstream;
 use crate::fault::Fault;
 use crate::head::Head;
 use crate::same::{Same, SameStream};
 use crate::sse::Frames;
-use crate::translate::{Stream, Translation};
+use crate::translate::{self, Stream, Translation};
 
 /// Either the client's own bytes, or a translation.
 #[derive(Debug)]
@@ -91,15 +92,8 @@ impl Passage {
         if speaks.contains(&client) {
             return Ok(Self::Same(Same::new(client, head, body, upstream_model)));
         }
-        let upstream = match client {
-            Surface::ChatCompletions => Surface::Messages,
-            Surface::Messages => Surface::ChatCompletions,
-            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(CannotSay::Surface { surface: client }),
-        };
-        if !speaks.contains(&upstream) {
-            return Err(CannotSay::Surface { surface: client });
-        }
-        let translation = Translation::begin(client, body, upstream_model)?;
+        let upstream = translate::target(client, speaks).ok_or(CannotSay::Surface { surface: client })?;
+        let translation = Translation::begin(client, upstream, body, upstream_model)?;
         Ok(Self::Translated(Translated { upstream, request: [translation.request()], translation }))
     }
 
@@ -141,7 +135,17 @@ impl Passage {
         StreamReader(match self {
             Self::Same(same) => Reader::Same(same.stream()),
             Self::Translated(translated) => {
-                Reader::Translated { frames: Frames::default(), stream: Box::new(translated.translation.stream()), stopped: false }
+                let framing = match translated.upstream {
+                    Surface::Converse => Framing::Binary(eventstream::Frames::default()),
+                    Surface::ChatCompletions
+                    | Surface::Completions
+                    | Surface::Embeddings
+                    | Surface::Responses
+                    | Surface::Messages
+                    | Surface::GenerateContent
+                    | Surface::CohereChat => Framing::Events(Frames::default()),
+                };
+                Reader::Translated { framing, stream: Box::new(translated.translation.stream()), stopped: false }
             }
         })
     }
@@ -154,7 +158,55 @@ pub struct StreamReader(Reader);
 #[derive(Debug)]
 enum Reader {
     Same(SameStream),
-    Translated { frames: Frames, stream: Box<Stream>, stopped: bool },
+    Translated { framing: Framing, stream: Box<Stream>, stopped: bool },
+}
+
+/// How a provider's stream is cut into what it says.
+#[derive(Debug)]
+enum Framing {
+    /// Server-sent events.
+    Events(Frames),
+    /// Amazon's frames.
+    Binary(eventstream::Frames),
+}
+
+impl Framing {
+    /// Takes bytes, and gives what is whole to the stream.
+    fn push(&mut self, chunk: Bytes, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self {
+            Self::Events(frames) => {
+                frames.push(chunk);
+                while let Some(event) = frames.next_event() {
+                    stream.event(&event.map_err(|_| oversized())?, out)?;
+                }
+            }
+            Self::Binary(frames) => {
+                frames.push(&chunk);
+                while let Some(frame) = frames.next_frame() {
+                    let frame = frame.map_err(|broken| match broken {
+                        eventstream::Broken::Oversized => oversized(),
+                        eventstream::Broken::Length | eventstream::Broken::Checksum | eventstream::Broken::Headers => {
+                            Fault::new(snapshot::FailureClass::InvalidResponse, "the provider's stream is garbled")
+                        }
+                    })?;
+                    stream.data(&frame.kind, &frame.payload, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the bytes.
+    fn finish(&mut self, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match self {
+            Self::Events(frames) => frames.take_rest().map_or(Ok(()), |event| stream.event(&event, out))?,
+            Self::Binary(frames) if frames.is_cut() && !stream.is_done() => {
+                return Err(Fault::new(snapshot::FailureClass::StreamBroken, "the stream ended inside a frame"));
+            }
+            Self::Binary(_) => {}
+        }
+        stream.finish(out)
+    }
 }
 
 impl StreamReader {
@@ -163,18 +215,10 @@ impl StreamReader {
         match &mut self.0 {
             Reader::Same(same) => same.push(chunk),
             Reader::Translated { stopped: true, .. } => Pushed::default(),
-            Reader::Translated { frames, stream, stopped } => {
+            Reader::Translated { framing, stream, stopped } => {
                 let mut out = Vec::new();
-                let mut fault = None;
-                frames.push(chunk);
-                while let Some(event) = frames.next_event() {
-                    let taken = event.map_err(|_| oversized()).and_then(|event| stream.event(&event, &mut out));
-                    if let Err(told) = taken {
-                        fault = Some(told);
-                        *stopped = true;
-                        break;
-                    }
-                }
+                let fault = framing.push(chunk, stream, &mut out).err();
+                *stopped = fault.is_some();
                 Pushed { bytes: out.into(), fault }
             }
         }
@@ -185,10 +229,9 @@ impl StreamReader {
         match &mut self.0 {
             Reader::Same(same) => same.finish(),
             Reader::Translated { stopped: true, .. } => Pushed::default(),
-            Reader::Translated { frames, stream, stopped } => {
+            Reader::Translated { framing, stream, stopped } => {
                 let mut out = Vec::new();
-                let last = frames.take_rest().map_or(Ok(()), |event| stream.event(&event, &mut out));
-                let fault = last.and_then(|()| stream.finish(&mut out)).err();
+                let fault = framing.finish(stream, &mut out).err();
                 *stopped = true;
                 Pushed { bytes: out.into(), fault }
             }

@@ -120,6 +120,9 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
                 usage.take(json);
                 usage.usage()
             }
+            Surface::GenerateContent => usage::of_gemini(json),
+            Surface::Converse => usage::of_converse(json),
+            Surface::CohereChat => usage::of_cohere(json),
             Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => usage::of_openai(json),
         }
     });
@@ -286,7 +289,12 @@ impl SameStream {
             return Verdict::Pass;
         }
         match self.surface {
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => self.look_at_chunk(event, &data),
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat => self.look_at_chunk(event, &data),
             Surface::Responses | Surface::Messages => self.look_at_named(event, &data),
         }
     }

@@ -165,6 +165,9 @@ fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad
         Surface::Completions => chat::complete(&Asked::of_completions(&request)?, config, dice),
         Surface::Responses => responses::answer(&Asked::of_responses(&request)?, config, dice),
         Surface::Messages => messages::answer(&Asked::of_messages(&request)?, config, dice),
+        Surface::GenerateContent | Surface::Converse | Surface::CohereChat => {
+            Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None })
+        }
     }
 }
 
@@ -183,7 +186,7 @@ fn fault_of(config: &Simulated, turn: u64) -> Option<SimulatedFault> {
 fn error_body(surface: Surface, status: u16, message: &str, param: Option<&str>) -> Value {
     let openai = |kind: &str, code: Value| json!({ "error": { "message": message, "type": kind, "param": param, "code": code } });
     match surface.dialect() {
-        Dialect::OpenAi => match status {
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => match status {
             401 => openai("invalid_request_error", json!("invalid_api_key")),
             404 => openai("invalid_request_error", json!("model_not_found")),
             429 => openai("requests", json!("rate_limit_exceeded")),

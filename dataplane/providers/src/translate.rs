@@ -1,61 +1,76 @@
-//! From one dialect into the other and back: OpenAI's chat completions and Anthropic's messages.
+//! From one dialect into another and back: two dialects that clients speak, in front of five that providers speak.
 //!
-//! One canonical conversation stands in the middle ([`chat`]); each dialect has a reader and a writer for requests, for
-//! whole answers and for streams, so that a third dialect touches its own file and the two matches below.
+//! One canonical conversation stands in the middle ([`chat`]). A dialect that clients speak has a reader of requests and
+//! writers of answers and streams; one that providers speak has a writer of requests and readers of answers and streams: a
+//! further dialect touches its own files and the matches below.
 //!
 //! Invariant: what cannot be said in the other dialect is refused by name, never lost.
 
 mod anthropic;
 mod chat;
+mod cohere;
+mod converse;
+mod gemini;
 mod names;
 mod openai;
+mod stream;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use snapshot::{FailureClass, Surface};
 
 use crate::fault::Fault;
 use crate::passage::{CannotSay, Facts};
-use crate::sse::Event;
 
-use anthropic::stream::ToAnthropic;
-use chat::{Answer, News, Piece};
-use names::Names;
-use openai::chunks::ToOpenAi;
+use names::{Fit, Names};
+pub(crate) use stream::Stream;
 
 /// A translated call: what is sent, and what is needed to read its answer.
 #[derive(Debug)]
 pub(crate) struct Translation {
     client: Surface,
+    upstream: Surface,
     request: Bytes,
     /// The client asked for the usage chunk.
     include_usage: bool,
+    /// Stands in for the model's name in answers that do not tell it.
+    model: String,
     names: Names,
 }
 
-/// The longest name of a tool that each dialect takes.
-const OPENAI_NAME_MAX: usize = 64;
-const ANTHROPIC_NAME_MAX: usize = 128;
+/// How a chat of this client can be told to a provider that speaks these surfaces: the first of them that can.
+pub(crate) fn target(client: Surface, speaks: &std::collections::BTreeSet<Surface>) -> Option<Surface> {
+    let chats = [Surface::ChatCompletions, Surface::Messages, Surface::GenerateContent, Surface::Converse, Surface::CohereChat];
+    let has_reader = matches!(client, Surface::ChatCompletions | Surface::Messages);
+    chats.into_iter().find(|surface| has_reader && *surface != client && speaks.contains(surface))
+}
 
 impl Translation {
-    /// Translates a request of `client` for a target that speaks the other dialect.
-    pub(crate) fn begin(client: Surface, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
-        let mut out = Vec::with_capacity(body.len() + 256);
-        let (names, include_usage) = match client {
-            Surface::Messages => {
-                let mut request = anthropic::read_request(body)?;
-                let names = Names::fit(&mut request, OPENAI_NAME_MAX);
-                openai::write_request(&request, upstream_model, &mut out)?;
-                (names, false)
-            }
-            Surface::ChatCompletions => {
-                let mut request = openai::read_request(body)?;
-                let names = Names::fit(&mut request, ANTHROPIC_NAME_MAX);
-                anthropic::write_request(&request, upstream_model, &mut out)?;
-                (names, request.include_usage)
-            }
-            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(CannotSay::Surface { surface: client }),
+    /// Translates a request of `client` for a target that speaks another dialect.
+    pub(crate) fn begin(client: Surface, upstream: Surface, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
+        let mut request = match client {
+            Surface::Messages => anthropic::read_request(body)?,
+            Surface::ChatCompletions => openai::read_request(body)?,
+            Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat => return Err(CannotSay::Surface { surface: client }),
         };
-        Ok(Self { client, request: out.into(), include_usage, names })
+        let names = Names::fit(&mut request, fit(upstream));
+        let mut out = Vec::with_capacity(body.len() + 256);
+        match upstream {
+            Surface::ChatCompletions => openai::write_request(&request, upstream_model, &mut out)?,
+            Surface::Messages => anthropic::write_request(&request, upstream_model, &mut out)?,
+            Surface::GenerateContent => gemini::write_request(&request, upstream_model, &mut out)?,
+            Surface::Converse => converse::write_request(&request, upstream_model, &mut out)?,
+            Surface::CohereChat => cohere::write_request(&request, upstream_model, &mut out)?,
+            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(CannotSay::Surface { surface: client }),
+        }
+        let include_usage = client == Surface::ChatCompletions && request.include_usage;
+        Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names })
     }
 
     pub(crate) fn request(&self) -> Bytes {
@@ -63,125 +78,44 @@ impl Translation {
     }
 
     pub(crate) fn read_whole(&self, body: &[u8]) -> Result<(Bytes, Facts), Fault> {
-        let mut out = Vec::with_capacity(body.len() + 256);
-        let answer = if self.client == Surface::Messages {
-            let mut answer = openai::read_answer(body)?;
-            self.names.restore(&mut answer.parts);
-            anthropic::write_answer(&answer, &mut out);
-            answer
-        } else {
-            let mut answer = anthropic::read_answer(body)?;
-            self.names.restore(&mut answer.parts);
-            openai::write_answer(&answer, &mut out);
-            answer
+        let mut answer = match self.upstream {
+            Surface::ChatCompletions => openai::read_answer(body)?,
+            Surface::Messages => anthropic::read_answer(body)?,
+            Surface::GenerateContent => gemini::read_answer(body)?,
+            Surface::Converse => converse::read_answer(body)?,
+            Surface::CohereChat => cohere::read_answer(body)?,
+            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(not_an_answer("nobody reads it")),
         };
-        let Answer { usage, model, .. } = answer;
-        let facts = Facts { usage, model: (!model.is_empty()).then(|| model.into_owned()) };
-        Ok((out.into(), facts))
+        let told = (!answer.model.is_empty()).then(|| answer.model.clone().into_owned());
+        if told.is_none() {
+            answer.model = Cow::Borrowed(&self.model);
+        }
+        self.names.restore(&mut answer.parts);
+        let mut out = Vec::with_capacity(body.len() + 256);
+        if self.client == Surface::Messages {
+            anthropic::write_answer(&answer, &mut out);
+        } else {
+            openai::write_answer(&answer, &mut out);
+        }
+        Ok((out.into(), Facts { usage: answer.usage, model: told }))
     }
 
     pub(crate) fn stream(&self) -> Stream {
-        let direction = if self.client == Surface::Messages {
-            Direction::ToAnthropic { reader: openai::stream::Reader::default(), writer: ToAnthropic::default() }
-        } else {
-            Direction::ToOpenAi { reader: anthropic::stream::Reader::default(), writer: ToOpenAi::new(self.include_usage) }
-        };
-        Stream { direction, names: self.names.clone(), facts: Facts::default(), news: News::default() }
+        Stream::new(self.client, self.upstream, self.include_usage, &self.model, self.names.clone())
     }
 }
 
-#[derive(Debug)]
-enum Direction {
-    /// The client speaks OpenAI, the provider Anthropic.
-    ToOpenAi { reader: anthropic::stream::Reader, writer: ToOpenAi },
-    /// The client speaks Anthropic, the provider OpenAI.
-    ToAnthropic { reader: openai::stream::Reader, writer: ToAnthropic },
-}
-
-/// A translated stream.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    direction: Direction,
-    names: Names,
-    facts: Facts,
-    news: News,
-}
-
-impl Stream {
-    /// Takes one event of the provider and writes what it means to the client.
-    pub(crate) fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let upstream = match self.direction {
-            Direction::ToOpenAi { .. } => Surface::Messages,
-            Direction::ToAnthropic { .. } => Surface::ChatCompletions,
-        };
-        let Some(data) = event.data() else {
-            // Bare JSON in the place of an event is how some servers say that they break off.
-            let bare = event.raw.trim_ascii();
-            return if bare.starts_with(b"{") { Err(Fault::of_object(upstream, bare)) } else { Ok(()) };
-        };
-        if self.news.done {
-            return Ok(());
-        }
-        let (facts, names) = (&mut self.facts, &self.names);
-        let news = match &mut self.direction {
-            Direction::ToOpenAi { reader, writer } => reader.event(&data, &mut |piece| {
-                note(facts, &piece);
-                writer.piece(&names.told(piece), out);
-            }),
-            Direction::ToAnthropic { reader, writer } => reader.event(&data, &mut |piece| {
-                note(facts, &piece);
-                writer.piece(&names.told(piece), out);
-            }),
-        }?;
-        self.news.begun |= news.begun;
-        self.news.done |= news.done;
-        Ok(())
-    }
-
-    /// The provider's stream is over.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if self.news.done {
-            return Ok(());
-        }
-        let (facts, names) = (&mut self.facts, &self.names);
-        if let Direction::ToAnthropic { reader, writer } = &mut self.direction {
-            // A server that never says `[DONE]` ends with its reason to finish.
-            self.news.done = reader.finish(&mut |piece| {
-                note(facts, &piece);
-                writer.piece(&names.told(piece), out);
-            });
-        }
-        if self.news.done { Ok(()) } else { Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event")) }
-    }
-
-    pub(crate) fn has_begun(&self) -> bool {
-        self.news.begun
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.news.done
-    }
-
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-}
-
-fn note(facts: &mut Facts, piece: &Piece<'_>) {
-    match piece {
-        Piece::Begin { model, usage, .. } => {
-            facts.model = (!model.is_empty()).then(|| (*model).to_owned());
-            facts.usage = usage.or(facts.usage);
-        }
-        Piece::End { usage, .. } => facts.usage = usage.or(facts.usage),
-        Piece::Text(_)
-        | Piece::Thinking(_)
-        | Piece::Signature(_)
-        | Piece::Redacted(_)
-        | Piece::Call { .. }
-        | Piece::Arguments(_)
-        | Piece::PartEnd
-        | Piece::Refusal(_) => {}
+/// What names of tools each dialect takes.
+fn fit(upstream: Surface) -> Fit {
+    match upstream {
+        Surface::Messages => Fit { longest: 128, letter_first: false },
+        Surface::GenerateContent => Fit { longest: 64, letter_first: true },
+        Surface::ChatCompletions
+        | Surface::Converse
+        | Surface::CohereChat
+        | Surface::Completions
+        | Surface::Embeddings
+        | Surface::Responses => Fit { longest: 64, letter_first: false },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Usage objects of both dialects in one convention (see [`snapshot::Usage`]).
+//! Usage objects of all dialects in one convention (see [`snapshot::Usage`]).
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
@@ -7,6 +7,13 @@ use snapshot::Usage;
 /// A count as foreign servers write it: whole, with a fraction, negative, or no number at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Count(Option<u64>);
+
+impl Count {
+    /// What is not told is none.
+    fn or_none(self) -> u64 {
+        self.0.unwrap_or(0)
+    }
+}
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -94,6 +101,80 @@ pub fn of_openai(json: &[u8]) -> Option<Usage> {
     let cached = read.cached_tokens.0.unwrap_or(0).min(prompt);
     let cache_write = read.cache_write_tokens.0.unwrap_or(0).min(prompt - cached);
     Some(Usage { prompt, completion, cached, cache_write, reasoning: written.reasoning_tokens.0.unwrap_or(0).min(completion) })
+}
+
+/// Gemini's `usageMetadata`. Thoughts are not among the candidates' tokens, and what tools read is not among the prompt's.
+#[must_use]
+pub fn of_gemini(json: &[u8]) -> Option<Usage> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Metadata {
+        prompt_token_count: Count,
+        tool_use_prompt_token_count: Count,
+        candidates_token_count: Count,
+        thoughts_token_count: Count,
+        cached_content_token_count: Count,
+    }
+    let told: Metadata = serde_json::from_slice(json).ok()?;
+    let (Some(prompt), completion) = (told.prompt_token_count.0, told.candidates_token_count.or_none()) else { return None };
+    let prompt = prompt.saturating_add(told.tool_use_prompt_token_count.or_none());
+    let reasoning = told.thoughts_token_count.or_none();
+    let cached = told.cached_content_token_count.or_none().min(prompt);
+    Some(Usage { prompt, completion: completion.saturating_add(reasoning), cached, cache_write: 0, reasoning })
+}
+
+/// Bedrock's `usage` of Converse: what the cache gave or took is not among the input's tokens.
+#[must_use]
+pub fn of_converse(json: &[u8]) -> Option<Usage> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Told {
+        input_tokens: Count,
+        output_tokens: Count,
+        cache_read_input_tokens: Count,
+        cache_write_input_tokens: Count,
+    }
+    let told: Told = serde_json::from_slice(json).ok()?;
+    if told.input_tokens.0.is_none() && told.output_tokens.0.is_none() {
+        return None;
+    }
+    let (cached, cache_write) = (told.cache_read_input_tokens.or_none(), told.cache_write_input_tokens.or_none());
+    Some(Usage {
+        prompt: told.input_tokens.or_none().saturating_add(cached).saturating_add(cache_write),
+        completion: told.output_tokens.or_none(),
+        cached,
+        cache_write,
+        reasoning: 0,
+    })
+}
+
+/// Cohere's `usage`: its `tokens` are what the model read and wrote; its `billed_units` leave out the template around them.
+#[must_use]
+pub fn of_cohere(json: &[u8]) -> Option<Usage> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Told {
+        tokens: Option<Tokens>,
+        billed_units: Option<Tokens>,
+        cached_tokens: Count,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Tokens {
+        input_tokens: Count,
+        output_tokens: Count,
+        reasoning_tokens: Count,
+    }
+    let told: Told = serde_json::from_slice(json).ok()?;
+    let tokens = told.tokens.or(told.billed_units)?;
+    let (prompt, completion) = (tokens.input_tokens.or_none(), tokens.output_tokens.or_none());
+    Some(Usage {
+        prompt,
+        completion,
+        cached: told.cached_tokens.or_none().min(prompt),
+        cache_write: 0,
+        reasoning: tokens.reasoning_tokens.or_none().min(completion),
+    })
 }
 
 /// Anthropic's usage, which comes in instalments: each count is cumulative, and the last that is told holds.

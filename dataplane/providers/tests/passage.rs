@@ -194,7 +194,7 @@ proptest! {
 
     #[test]
     fn any_bytes_of_a_client_are_safe(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for surface in Surface::ALL {
+        for surface in Surface::DOORS {
             drop(Head::read(surface, &body));
         }
     }

@@ -148,7 +148,7 @@ fn what_the_other_dialect_cannot_say_is_refused_by_name() {
     for (field, value) in [("top_k", json!(5)), ("mcp_servers", json!([])), ("made_up", json!(1))] {
         assert_eq!(refused_field(Messages, &anthropic(field, value)), field);
     }
-    let document = json!([{ "role": "user", "content": [{ "type": "document", "source": { "type": "text", "data": "x" } }] }]);
+    let document = json!([{ "role": "user", "content": [{ "type": "document", "source": { "type": "url", "url": "https://x/y.pdf" } }] }]);
     assert_eq!(refused_field(Messages, &anthropic("messages", document)), "messages[].content");
     let broken = json!([{ "role": "assistant", "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "f", "arguments": "not json" } }] }]);
     assert_eq!(refused_field(ChatCompletions, &chat("messages", broken)), "messages[].tool_calls[0].function.arguments");

@@ -9,6 +9,12 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Google's Gemini API and Vertex AI. Providers alone speak it.
+    Gemini,
+    /// Amazon Bedrock's Converse API. Providers alone speak it.
+    Bedrock,
+    /// Cohere's API, version 2. Providers alone speak it.
+    Cohere,
 }
 
 /// What a call is for; what a key may be allowed. Two surfaces may serve one operation.
@@ -37,7 +43,7 @@ impl Operation {
     }
 }
 
-/// An endpoint with the dialect of its bodies. A client comes in by one, a provider speaks some.
+/// An endpoint with the dialect of its bodies. A client comes in by one of [`Surface::DOORS`], a provider speaks some of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Surface {
     /// `POST /v1/chat/completions`
@@ -50,11 +56,17 @@ pub enum Surface {
     Responses,
     /// `POST /v1/messages`
     Messages,
+    /// `POST /v1beta/models/{model}:generateContent` (Gemini)
+    GenerateContent,
+    /// `POST /model/{model}/converse` (Bedrock)
+    Converse,
+    /// `POST /v2/chat` (Cohere)
+    CohereChat,
 }
 
 impl Surface {
-    /// Every surface, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
+    /// Those by which clients come in, in the order of the documentation.
+    pub const DOORS: [Self; 5] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
 
     /// The dialect of its bodies.
     #[must_use]
@@ -62,6 +74,9 @@ impl Surface {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
             Self::Messages => Dialect::Anthropic,
+            Self::GenerateContent => Dialect::Gemini,
+            Self::Converse => Dialect::Bedrock,
+            Self::CohereChat => Dialect::Cohere,
         }
     }
 
@@ -69,14 +84,15 @@ impl Surface {
     #[must_use]
     pub fn operation(self) -> Operation {
         match self {
-            Self::ChatCompletions | Self::Messages => Operation::Chat,
+            Self::ChatCompletions | Self::Messages | Self::GenerateContent | Self::Converse | Self::CohereChat => Operation::Chat,
             Self::Completions => Operation::Completions,
             Self::Embeddings => Operation::Embeddings,
             Self::Responses => Operation::Responses,
         }
     }
 
-    /// Its path below a base URL that ends in the API version (`https://api.openai.com/v1`).
+    /// Its path below a base URL that ends in the API version (`https://api.openai.com/v1`). `{model}` stands for the name
+    /// of the model, percent-encoded.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -85,6 +101,21 @@ impl Surface {
             Self::Embeddings => "/embeddings",
             Self::Responses => "/responses",
             Self::Messages => "/messages",
+            Self::GenerateContent => "/models/{model}:generateContent",
+            Self::Converse => "/model/{model}/converse",
+            Self::CohereChat => "/chat",
+        }
+    }
+
+    /// The path for an answer that is streamed, where it is another.
+    #[must_use]
+    pub fn stream_path(self) -> &'static str {
+        match self {
+            Self::GenerateContent => "/models/{model}:streamGenerateContent?alt=sse",
+            Self::Converse => "/model/{model}/converse-stream",
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses | Self::Messages | Self::CohereChat => {
+                self.path()
+            }
         }
     }
 
@@ -97,6 +128,9 @@ impl Surface {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
+            Self::Converse => "converse",
+            Self::CohereChat => "cohere_chat",
         }
     }
 }

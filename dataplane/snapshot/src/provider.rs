@@ -32,6 +32,12 @@ pub enum ProviderKind {
     OpenAiCompatible(Endpoint),
     /// Anthropic.
     Anthropic(Endpoint),
+    /// Google's Gemini API.
+    Gemini(Endpoint),
+    /// Amazon Bedrock.
+    Bedrock(Endpoint),
+    /// Cohere.
+    Cohere(Endpoint),
     /// Answers made inside the process.
     Simulated(Simulated),
 }
@@ -41,7 +47,12 @@ impl ProviderKind {
     #[must_use]
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
-            Self::OpenAi(endpoint) | Self::OpenAiCompatible(endpoint) | Self::Anthropic(endpoint) => Some(endpoint),
+            Self::OpenAi(endpoint)
+            | Self::OpenAiCompatible(endpoint)
+            | Self::Anthropic(endpoint)
+            | Self::Gemini(endpoint)
+            | Self::Bedrock(endpoint)
+            | Self::Cohere(endpoint) => Some(endpoint),
             Self::Simulated(_) => None,
         }
     }
@@ -53,6 +64,9 @@ impl ProviderKind {
             Self::OpenAi(_) => "OpenAI",
             Self::OpenAiCompatible(_) => "OpenAICompatible",
             Self::Anthropic(_) => "Anthropic",
+            Self::Gemini(_) => "Gemini",
+            Self::Bedrock(_) => "Bedrock",
+            Self::Cohere(_) => "Cohere",
             Self::Simulated(_) => "Simulated",
         }
     }
@@ -100,6 +114,8 @@ pub enum AuthStyle {
     XApiKey,
     /// `api-key: <credential>`
     ApiKey,
+    /// `x-goog-api-key: <credential>` (Gemini)
+    GoogApiKey,
 }
 
 /// Which addresses a provider may be dialled at; checked at connect time, after name look-up.

@@ -43,6 +43,22 @@ impl Origins {
     }
 }
 
+/// Stands in a path for the model's name.
+const MODEL: &str = "{model}";
+
+/// A name as one segment of a path: all but letters, digits and `-._~` percent-encoded.
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// A provider, ready to be called.
 #[derive(Debug)]
 pub struct LiveProvider {
@@ -68,7 +84,9 @@ impl LiveProvider {
         let secret = credentials.0.get(&provider.id);
         let paths = provider.surfaces.iter().filter_map(|surface| {
             let base = endpoint.map_or("/v1", |endpoint| endpoint.base_path.as_str());
-            Some((*surface, format!("{base}{}", surface.path()).parse().ok()?))
+            // A path that names the model is made for each call.
+            let fixed = (!surface.path().contains(MODEL)).then(|| format!("{base}{}", surface.path()));
+            Some((*surface, fixed?.parse().ok()?))
         });
         let host = endpoint.and_then(host_header).unwrap_or_else(|| HeaderValue::from_static("simulated"));
         let tls = endpoint.is_some_and(|endpoint| endpoint.scheme == Scheme::Https);
@@ -88,10 +106,15 @@ impl LiveProvider {
         }
     }
 
-    /// The path of a surface that it speaks.
+    /// The path of a surface that it speaks, for a model, streamed or not.
     #[must_use]
-    pub fn path(&self, surface: Surface) -> Option<&PathAndQuery> {
-        self.paths.get(&surface)
+    pub fn path(&self, surface: Surface, model: &str, stream: bool) -> Option<PathAndQuery> {
+        if let Some(fixed) = self.paths.get(&surface) {
+            return Some(fixed.clone());
+        }
+        let base = self.provider.kind.endpoint().filter(|_| self.provider.surfaces.contains(&surface))?.base_path.as_str();
+        let path = if stream { surface.stream_path() } else { surface.path() };
+        format!("{base}{}", path.replace(MODEL, &encoded(model))).parse().ok()
     }
 
     /// What tokens cost: of a declared model by its place, of any other by the catalog. `None`: unpriced.
@@ -109,6 +132,9 @@ fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
     let word = match &provider.kind {
         ProviderKind::OpenAi(_) => "openai",
         ProviderKind::Anthropic(_) => "anthropic",
+        ProviderKind::Gemini(_) => "gemini",
+        ProviderKind::Bedrock(_) => "bedrock",
+        ProviderKind::Cohere(_) => "cohere",
         ProviderKind::OpenAiCompatible(_) => return None,
         ProviderKind::Simulated(_) => {
             let free = snapshot::NanoUsd(0);
@@ -124,6 +150,7 @@ fn header_of(style: AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, S
         AuthStyle::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
         AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().clone()),
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), secret.expose().clone()),
+        AuthStyle::GoogApiKey => (HeaderName::from_static("x-goog-api-key"), secret.expose().clone()),
     };
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);

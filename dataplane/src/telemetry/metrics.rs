@@ -100,7 +100,7 @@ impl Making {
     fn by_surface(&self, name: &str, help: &str) -> prometheus::Result<Vec<(Surface, Histogram)>> {
         let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(CALL_SECONDS.to_vec()), &["surface"])?;
         self.0.register(Box::new(made.clone()))?;
-        Ok(Surface::ALL.into_iter().map(|surface| (surface, made.with_label_values(&[surface.word()]))).collect())
+        Ok(Surface::DOORS.into_iter().map(|surface| (surface, made.with_label_values(&[surface.word()]))).collect())
     }
 }
 
@@ -112,7 +112,7 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let make = Making(Registry::new());
         let calls = make.counters("portolan_calls_total", "Calls by door and how they ended.", &["surface", "outcome"])?;
-        let surfaces = Surface::ALL.into_iter().map(Some).chain([None]);
+        let surfaces = Surface::DOORS.into_iter().map(Some).chain([None]);
         let calls = surfaces.flat_map(|surface| OUTCOMES.map(|outcome| (surface, outcome))).map(|(surface, outcome)| {
             let counter = calls.with_label_values(&[surface.map_or("other", Surface::word), outcome]);
             (surface, outcome, counter)

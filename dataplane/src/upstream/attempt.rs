@@ -76,7 +76,12 @@ impl Upstream {
         match (&provider.kind, &attempt.provider.origin) {
             (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, stream, room)).await,
             (
-                ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint),
+                ProviderKind::OpenAi(endpoint)
+                | ProviderKind::OpenAiCompatible(endpoint)
+                | ProviderKind::Anthropic(endpoint)
+                | ProviderKind::Gemini(endpoint)
+                | ProviderKind::Bedrock(endpoint)
+                | ProviderKind::Cohere(endpoint),
                 Some(origin),
             ) => {
                 let limits = Limits::new(endpoint.timeouts, self.clock.now());
@@ -216,8 +221,9 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
     const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+    const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
     let provider = &attempt.provider;
-    let path = provider.path(passage.surface()).ok_or("the provider does not speak this surface")?;
+    let path = provider.path(passage.surface(), &attempt.model, stream).ok_or("the provider does not speak this surface")?;
     let mut request = Request::new(Pieces::new(passage.request()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target(provider, path)?;
@@ -225,7 +231,16 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
     headers.reserve(8);
     headers.insert(HOST, provider.host.clone());
     headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(ACCEPT, if stream { EVENTS } else { JSON });
+    headers.insert(
+        ACCEPT,
+        if !stream {
+            JSON
+        } else if passage.surface() == Surface::Converse {
+            FRAMES
+        } else {
+            EVENTS
+        },
+    );
     headers.insert(USER_AGENT, AGENT);
     if passage.surface() == Surface::Messages {
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
@@ -243,9 +258,9 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
 
 /// HTTP/1.1 wants the path alone, HTTP/2 the authority too: hyper makes the one out of the other, so an absolute form
 /// is given only where TLS may have chosen HTTP/2.
-fn target(provider: &crate::live::LiveProvider, path: &http::uri::PathAndQuery) -> Result<Uri, String> {
-    let Some(authority) = &provider.authority else { return Ok(Uri::from(path.clone())) };
-    let parts = Uri::builder().scheme("https").authority(authority.clone()).path_and_query(path.clone());
+fn target(provider: &crate::live::LiveProvider, path: http::uri::PathAndQuery) -> Result<Uri, String> {
+    let Some(authority) = &provider.authority else { return Ok(Uri::from(path)) };
+    let parts = Uri::builder().scheme("https").authority(authority.clone()).path_and_query(path);
     parts.build().map_err(|error| error.to_string())
 }
 

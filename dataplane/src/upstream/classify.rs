@@ -24,8 +24,10 @@ pub(super) fn told(surface: Surface, same_dialect: bool, status: u16, headers: &
     let fault = Box::new(Fault::of_answer(surface, status, &body));
     let detail = format!("status {status}, {}", fault.class.word());
     let passes = same_dialect && status < 500 && is_the_callers(fault.class) && Fault::is_told_in(surface.dialect(), &body);
+    let in_body = Fault::retry_delay(&body).map(|delay| delay.min(RETRY_AFTER_MAX));
+    let retry_after = retry_after(headers, unix_ms).or(in_body);
     let verbatim = passes.then_some(body);
-    Failure { fault, status: Some(status), retry_after: retry_after(headers, unix_ms), verbatim, detail, full: None }
+    Failure { fault, status: Some(status), retry_after, verbatim, detail, full: None }
 }
 
 /// Whether the request is at fault, so that the provider's own words help the caller.

@@ -16,6 +16,7 @@ mod keys;
 mod leaving;
 mod limits_of_time;
 mod manifests;
+mod native;
 mod origins;
 mod provider;
 mod receipts;

@@ -31,10 +31,20 @@ pub fn secure_provider(id: &str, more: &str) -> String {
     with_credential(id, &format!("credential-of-{id}"), &format!("endpoint: {{ url: '{url}' }}, {more}"))
 }
 
+/// A provider of a type of its own at `http://<name>.example/v1`.
+pub fn provider_of(kind: &str, id: &str, more: &str) -> String {
+    let url = format!("http://{}.example/v1", host(id));
+    of_type(kind, id, &format!("credential-of-{id}"), &format!("endpoint: {{ url: '{url}', allowInsecure: true }}, {more}"))
+}
+
 /// A provider with this credential; `more` names its endpoint.
 pub fn with_credential(id: &str, credential: &str, more: &str) -> String {
+    of_type("OpenAICompatible", id, credential, more)
+}
+
+fn of_type(kind: &str, id: &str, credential: &str, more: &str) -> String {
     let name = id.rsplit('/').next().unwrap_or(id);
-    let spec = format!("type: OpenAICompatible, auth: {{ secretRef: {{ name: {name}, key: apiKey }} }}, {more}");
+    let spec = format!("type: {kind}, auth: {{ secretRef: {{ name: {name}, key: apiKey }} }}, {more}");
     let secret = format!("---\napiVersion: v1\nkind: Secret\nmetadata: {}\nstringData: {{ apiKey: '{credential}' }}\n", metadata(id));
     object("LLMProvider", id, &spec) + &secret
 }

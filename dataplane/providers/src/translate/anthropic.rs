@@ -18,6 +18,15 @@ pub(super) use answer::{read_answer, write_answer};
 pub(super) use reading::read_request;
 pub(super) use writing::write_request;
 
+/// Anthropic has no place for the seal of a call. It goes to the client as the signature of an empty thought before the call,
+/// and clients send thoughts back as they came.
+pub(super) const SEAL: &str = "seal-of-the-next-call:";
+
+/// The seal that a signature holds, if it is one.
+pub(super) fn sealed(signature: Option<&str>) -> Option<&str> {
+    signature?.strip_prefix(SEAL)
+}
+
 /// A block of content, of any kind.
 #[derive(Deserialize)]
 pub(super) struct Block<'a> {
@@ -47,6 +56,8 @@ pub(super) struct Block<'a> {
     pub(super) data: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     cache_control: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    title: Option<Cow<'a, str>>,
 }
 
 impl Block<'_> {
@@ -86,8 +97,13 @@ pub(super) fn part<'a>(block: Block<'a>, field: &str) -> Result<Part<'a>, Cannot
             ("url", _, _, Some(url)) => Part::Image(Image::Url(url)),
             _ => return cannot(field, "an image must be base64 or a URL"),
         },
+        ("document", _, Some(source), ..) => match (&*source.kind, source.media_type, source.data) {
+            ("base64", Some(media_type), Some(data)) => Part::File { media_type, data, name: block.title },
+            ("text", _, Some(text)) => Part::Text { text, cache },
+            _ => return cannot(field, "the target takes a document only as base64 or text"),
+        },
         ("tool_use", _, _, Some(id), Some(name), _) => {
-            Part::Call { id, name, input: Cow::Borrowed(block.input.map_or(b"{}", |input| input.get().as_bytes())) }
+            Part::Call { id, name, input: Cow::Borrowed(block.input.map_or(b"{}", |input| input.get().as_bytes())), seal: None }
         }
         ("tool_result", _, _, _, _, Some(id)) => Part::Result {
             id,
@@ -125,13 +141,26 @@ pub(super) fn write_part(part: &Part<'_>, out: &mut Vec<u8>) {
             write_text(out, data);
             out.extend_from_slice(b"}}");
         }
-        Part::Call { id, name, input } => {
+        Part::File { media_type, data, name } => {
+            out.extend_from_slice(b"{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":");
+            write_text(out, media_type);
+            out.extend_from_slice(b",\"data\":");
+            write_text(out, data);
+            out.push(b'}');
+            if let Some(name) = name {
+                out.extend_from_slice(b",\"title\":");
+                write_text(out, name);
+            }
+            out.push(b'}');
+        }
+        // Whose seal it is does not matter here: only the client is given it, by `write_answer`.
+        Part::Call { id, name, input, seal: _ } => {
             out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
             write_text(out, &safe_id(id));
             out.extend_from_slice(b",\"name\":");
             write_text(out, name);
             out.extend_from_slice(b",\"input\":");
-            out.extend_from_slice(input);
+            out.extend_from_slice(if input.starts_with(b"{") { input } else { b"{}" });
             out.push(b'}');
         }
         Part::Result { id, parts, is_error } => {
@@ -158,5 +187,6 @@ pub(super) fn write_part(part: &Part<'_>, out: &mut Vec<u8>) {
             write_text(out, data);
             out.push(b'}');
         }
+        Part::Plan(text) => write_text_block(text, None, out),
     }
 }

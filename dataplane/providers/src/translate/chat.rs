@@ -1,4 +1,4 @@
-//! The conversation in the middle: what both dialects can say, borrowed from the bytes that were read.
+//! The conversation in the middle: what dialects can say, borrowed from the bytes that were read.
 
 use std::borrow::Cow;
 
@@ -27,6 +27,10 @@ pub(super) struct Request<'a> {
     pub(super) user: Option<Cow<'a, str>>,
     /// A JSON schema that the answer must follow.
     pub(super) schema: Option<&'a [u8]>,
+    /// The answer must be JSON, of any schema.
+    pub(super) json: bool,
+    /// What only some targets have a word for: by the client's name, as it was written.
+    pub(super) rare: Vec<(&'static str, &'a [u8])>,
     pub(super) effort: Option<Cow<'a, str>>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
@@ -54,11 +58,18 @@ pub(super) enum Part<'a> {
         cache: Option<&'a [u8]>,
     },
     Image(Image<'a>),
-    /// `input` is a JSON object, as it was written.
+    /// A document or a sound, in base64.
+    File {
+        media_type: Cow<'a, str>,
+        data: Cow<'a, str>,
+        name: Option<Cow<'a, str>>,
+    },
+    /// `input` is a JSON object, as it was written. `seal` is what Gemini wants back with the call.
     Call {
         id: Cow<'a, str>,
         name: Cow<'a, str>,
         input: Cow<'a, [u8]>,
+        seal: Option<Cow<'a, str>>,
     },
     Result {
         id: Cow<'a, str>,
@@ -72,6 +83,8 @@ pub(super) enum Part<'a> {
     Redacted {
         data: Cow<'a, str>,
     },
+    /// What the model says of the calls that it is about to make (Cohere).
+    Plan(Cow<'a, str>),
 }
 
 /// An image.
@@ -137,8 +150,11 @@ pub(super) enum Piece<'a> {
     Call {
         id: &'a str,
         name: &'a str,
+        seal: Option<&'a str>,
     },
     Arguments(&'a str),
+    /// More of what the model says of the calls that it is about to make.
+    Plan(&'a str),
     /// The part under way is over.
     PartEnd,
     Refusal(&'a str),
@@ -159,6 +175,17 @@ pub(super) struct News {
 /// Why a field that stands there twice is refused: two readers could take two sides.
 pub(super) const TWICE: &str = "it stands in the body twice; say it once";
 
+/// Refuses what the target has no word for: a rare field other than these.
+pub(super) fn no_rare_but(known: &[&str], request: &Request<'_>) -> Result<(), CannotSay> {
+    match request.rare.iter().find(|(field, _)| !known.contains(field)) {
+        Some((field, _)) => cannot(field, NO_WORD),
+        None => Ok(()),
+    }
+}
+
+/// Why a field is refused that the target's dialect lacks.
+pub(super) const NO_WORD: &str = "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect";
+
 /// A refusal of one field.
 pub(super) fn cannot<T>(field: &str, why: &str) -> Result<T, CannotSay> {
     Err(CannotSay::Field { field: field.to_owned(), why: why.to_owned() })
@@ -178,6 +205,11 @@ pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
 /// answer and among those before it in the conversation.
 pub(super) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a, str> {
     if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { safe_id(id) }
+}
+
+/// An id for an answer that has none.
+pub(super) fn id_of_answer(answer: &[u8]) -> String {
+    format!("msg_{}", fingerprint(answer))
 }
 
 /// Sixteen hex digits that stand for bytes.

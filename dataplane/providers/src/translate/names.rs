@@ -5,6 +5,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chat::{Choice, Part, Piece, Request};
 
+/// What names of tools a target takes: letters, digits, `_` and `-`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit {
+    /// At most so many.
+    pub(super) longest: usize,
+    /// The first is a letter or `_`.
+    pub(super) letter_first: bool,
+}
+
+impl Fit {
+    fn takes(self, name: &str) -> bool {
+        let first = name.bytes().next().is_some_and(|byte| !self.letter_first || byte.is_ascii_alphabetic() || byte == b'_');
+        first && name.len() <= self.longest && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    }
+
+    /// A form of a name that it takes.
+    fn form(self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+        let mut form: String = name.chars().map(plain).take(self.longest).collect();
+        if !form.is_empty() && !self.takes(&form) {
+            form = std::iter::once('_').chain(form.chars()).take(self.longest).collect();
+        }
+        form
+    }
+}
+
 /// The names that were changed, by the form that was sent. Two names never share a form.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
@@ -12,16 +38,13 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Changes what a target does not take that wants letters, digits, `_` and `-`, at most `longest` of them. Names that
-    /// fit are never changed.
-    pub(super) fn fit(request: &mut Request<'_>, longest: usize) -> Self {
-        let fits = |name: &str| {
-            (1..=longest).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-        };
+    /// Changes what a target does not take. Names that fit are never changed.
+    pub(super) fn fit(request: &mut Request<'_>, fit: Fit) -> Self {
+        let longest = fit.longest;
         let mut taken = BTreeSet::new();
         let mut unfit = BTreeSet::new();
         for name in names_of(request) {
-            (if fits(name) { &mut taken } else { &mut unfit }).insert(name.to_string());
+            (if fit.takes(name) { &mut taken } else { &mut unfit }).insert(name.to_string());
         }
         if unfit.is_empty() {
             return Self::default();
@@ -29,8 +52,7 @@ impl Names {
         let mut sent = BTreeMap::new();
         let mut number = 1_u32;
         for name in unfit {
-            let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
-            let mut form: String = name.chars().map(plain).take(longest).collect();
+            let mut form = fit.form(&name);
             // The number only ever grows, so that many names of one form take no more than linear time.
             while form.is_empty() || !taken.insert(form.clone()) {
                 number += 1;
@@ -66,13 +88,14 @@ impl Names {
     /// A piece of a stream with the client's name.
     pub(super) fn told<'a>(&'a self, piece: Piece<'a>) -> Piece<'a> {
         match piece {
-            Piece::Call { id, name } => Piece::Call { id, name: self.given(name) },
+            Piece::Call { id, name, seal } => Piece::Call { id, name: self.given(name), seal },
             Piece::Begin { .. }
             | Piece::Text(_)
             | Piece::Thinking(_)
             | Piece::Signature(_)
             | Piece::Redacted(_)
             | Piece::Arguments(_)
+            | Piece::Plan(_)
             | Piece::PartEnd
             | Piece::Refusal(_)
             | Piece::End { .. } => piece,
@@ -89,7 +112,13 @@ fn names_of<'r, 'a>(request: &'r mut Request<'a>) -> impl Iterator<Item = &'r mu
     });
     let called = request.turns.iter_mut().flat_map(|turn| &mut turn.parts).filter_map(|part| match part {
         Part::Call { name, .. } => Some(name),
-        Part::Text { .. } | Part::Image(_) | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => None,
+        Part::Text { .. }
+        | Part::Image(_)
+        | Part::File { .. }
+        | Part::Result { .. }
+        | Part::Thinking { .. }
+        | Part::Redacted { .. }
+        | Part::Plan(_) => None,
     });
     offered.chain(chosen).chain(called)
 }

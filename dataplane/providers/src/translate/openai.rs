@@ -25,9 +25,39 @@ pub(super) const CREATED: &str = "1767225600";
 #[derive(Deserialize)]
 pub(super) struct ToolCall<'a> {
     #[serde(borrow, default)]
+    pub(super) extra_content: Option<Extra<'a>>,
+    #[serde(borrow, default)]
     pub(super) id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) function: Function<'a>,
+}
+
+/// Where Google's own OpenAI-compatible endpoint puts the seal of a call.
+#[derive(Deserialize)]
+pub(super) struct Extra<'a> {
+    #[serde(borrow, default)]
+    google: Option<Google<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Google<'a> {
+    #[serde(borrow, default)]
+    thought_signature: Option<Cow<'a, str>>,
+}
+
+impl<'a> Extra<'a> {
+    pub(super) fn seal(self) -> Option<Cow<'a, str>> {
+        self.google?.thought_signature.filter(|seal| !seal.is_empty())
+    }
+}
+
+/// Writes the place of a seal, as a further field of a call.
+pub(super) fn write_seal(seal: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(seal) = seal {
+        out.extend_from_slice(b",\"extra_content\":{\"google\":{\"thought_signature\":");
+        write_text(out, seal);
+        out.extend_from_slice(b"}}");
+    }
 }
 
 #[derive(Deserialize)]
@@ -49,7 +79,39 @@ struct ContentPart<'a> {
     #[serde(borrow, default)]
     image_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    file: Option<FilePart<'a>>,
+    #[serde(borrow, default)]
+    input_audio: Option<AudioPart<'a>>,
+    #[serde(borrow, default)]
     cache_control: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct FilePart<'a> {
+    #[serde(borrow, default)]
+    filename: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    file_data: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct AudioPart<'a> {
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+    #[serde(borrow)]
+    format: Cow<'a, str>,
+}
+
+fn file<'a>(file: FilePart<'a>) -> Result<Part<'a>, CannotSay> {
+    let Some(data) = file.file_data else {
+        return cannot("messages[].content[].file", "the target takes a file only as `file_data`");
+    };
+    match data.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+        Some((media_type, data)) => {
+            Ok(Part::File { media_type: Cow::Owned(media_type.to_owned()), data: Cow::Owned(data.to_owned()), name: file.filename })
+        }
+        None => cannot("messages[].content[].file.file_data", "it must be a data: URL in base64"),
+    }
 }
 
 pub(super) fn parts(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotSay> {
@@ -66,6 +128,12 @@ pub(super) fn parts(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotS
             ("text" | "refusal", Some(text), _) if text.is_empty() => {}
             ("text" | "refusal", Some(text), _) => parts.push(Part::Text { text, cache }),
             ("image_url", _, Some(raw)) => parts.push(Part::Image(image(raw)?)),
+            ("file", ..) if part.file.is_some() => parts.extend(part.file.map(file).transpose()?),
+            ("input_audio", ..) if part.input_audio.is_some() => parts.extend(part.input_audio.map(|audio| Part::File {
+                media_type: Cow::Owned(format!("audio/{}", audio.format)),
+                data: audio.data,
+                name: None,
+            })),
             (kind, _, _) => return cannot("messages[].content[].type", &format!("the target cannot be given a part of type `{kind}`")),
         }
     }
@@ -130,14 +198,16 @@ pub(super) fn is_object(arguments: &[u8]) -> bool {
 pub(super) fn write_calls(calls: &[&Part<'_>], out: &mut Vec<u8>) {
     for (place, call) in calls.iter().enumerate() {
         out.extend_from_slice(if place == 0 { b",\"tool_calls\":[" } else { b"," });
-        if let Part::Call { id, name, input } = call {
+        if let Part::Call { id, name, input, seal } = call {
             out.extend_from_slice(b"{\"id\":");
             write_text(out, id);
             out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
             write_text(out, name);
             out.extend_from_slice(b",\"arguments\":");
             write_text(out, &String::from_utf8_lossy(input));
-            out.extend_from_slice(b"}}");
+            out.push(b'}');
+            write_seal(seal.as_deref(), out);
+            out.push(b'}');
         }
     }
     if !calls.is_empty() {

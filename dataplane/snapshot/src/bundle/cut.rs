@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{CONFIG_PARTS, PARTS};
-use crate::{Credentials, Gateway, GatewayId, Key, Provider, RoutingPolicy, SCHEMA, Snapshot};
+use crate::{Credentials, Gateway, GatewayId, Key, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot};
 
 /// What an entry of a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,9 @@ struct BodyOut<'a> {
 /// The feature of a routing policy that has a rule with a condition.
 pub(super) const RULE_WHEN: &str = "rule-when";
 
+/// The feature of a provider that speaks a dialect of its own: Gemini, Bedrock, Cohere.
+pub(super) const NATIVE_PROVIDER: &str = "native-provider";
+
 /// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
@@ -101,6 +104,9 @@ impl ValueOut<'_> {
     fn requires(&self) -> &'static [&'static str] {
         match self {
             Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => &[RULE_WHEN],
+            Self::Provider(Provider { kind: ProviderKind::Gemini(_) | ProviderKind::Bedrock(_) | ProviderKind::Cohere(_), .. }) => {
+                &[NATIVE_PROVIDER]
+            }
             Self::Gateway(_) | Self::Provider(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => &[],
         }
     }

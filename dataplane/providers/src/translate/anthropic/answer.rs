@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::{Block, part, write_part};
+use super::{Block, SEAL, part, write_part};
 use crate::fault::Fault;
 use crate::json::{comma, write_text};
 use crate::translate::chat::{Answer, Part, Stop};
@@ -91,6 +91,10 @@ pub(in crate::translate) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>)
     let refusal = answer.refusal.as_ref().map(|text| Part::Text { text: Cow::Borrowed(text), cache: None });
     for (place, part) in answer.parts.iter().chain(&refusal).enumerate() {
         comma(place, out);
+        if let Part::Call { seal: Some(seal), .. } = part {
+            write_part(&Part::Thinking { text: Cow::Borrowed(""), signature: Some(Cow::Owned(format!("{SEAL}{seal}"))) }, out);
+            out.push(b',');
+        }
         write_part(part, out);
     }
     out.extend_from_slice(b"],\"stop_reason\":");

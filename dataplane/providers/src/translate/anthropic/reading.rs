@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::parts;
+use super::{parts, sealed};
 use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get};
+use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get};
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -72,7 +72,13 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
             for part in parts(raw, key)? {
                 match part {
                     Part::Text { text, cache } => request.system.push((text, cache)),
-                    Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+                    Part::Image(_)
+                    | Part::File { .. }
+                    | Part::Call { .. }
+                    | Part::Result { .. }
+                    | Part::Thinking { .. }
+                    | Part::Redacted { .. }
+                    | Part::Plan(_) => {
                         return cannot(key, "it must be text");
                     }
                 }
@@ -85,7 +91,7 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
                     "assistant" => Role::Assistant,
                     role => return cannot("messages[].role", &format!("there is no role `{role}`")),
                 };
-                request.turns.push(Turn { role, parts: parts(message.content, "messages[].content")? });
+                request.turns.push(Turn { role, parts: with_seals(parts(message.content, "messages[].content")?) });
             }
         }
         "max_tokens" => request.max_tokens = Some(get(raw, key)?),
@@ -98,9 +104,26 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         "output_config" => request.schema = format(request, raw)?,
         "thinking" => thinking(request, raw)?,
         "service_tier" if matches!(raw, b"\"auto\"" | b"\"standard_only\"") => {}
-        _ => return cannot(key, "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect"),
+        "top_k" => request.rare.push(("top_k", raw)),
+        _ => return cannot(key, NO_WORD),
     }
     Ok(())
+}
+
+/// Gives each call the seal that stands before it.
+fn with_seals(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
+    let mut waiting: Option<Cow<'_, str>> = None;
+    let mut all = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Part::Thinking { signature: Some(signature), .. } if sealed(Some(&signature)).is_some() => {
+                waiting = sealed(Some(&signature)).map(|seal| Cow::Owned(seal.to_owned()));
+            }
+            Part::Call { id, name, input, seal } => all.push(Part::Call { id, name, input, seal: waiting.take().or(seal) }),
+            other => all.push(other),
+        }
+    }
+    all
 }
 
 /// A budget of thoughts becomes an effort: the dialect in front knows no other measure.

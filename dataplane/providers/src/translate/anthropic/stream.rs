@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::Block;
 use super::answer::{StopDetails, stop, stop_reason, write_usage};
+use super::{Block, SEAL};
 use crate::fault::Fault;
 use crate::json::write_text;
 use crate::translate::chat::{News, Piece, Stop};
@@ -118,9 +118,11 @@ impl Reader {
         let Some(block) = block else { return };
         self.told = matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking");
         match &*block.kind {
-            "tool_use" => {
-                write(Piece::Call { id: block.id.as_deref().unwrap_or_default(), name: block.name.as_deref().unwrap_or_default() })
-            }
+            "tool_use" => write(Piece::Call {
+                id: block.id.as_deref().unwrap_or_default(),
+                name: block.name.as_deref().unwrap_or_default(),
+                seal: None,
+            }),
             "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
             // A block may begin with its first words.
             "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),
@@ -173,7 +175,7 @@ impl ToAnthropic {
                 write_usage(&usage.unwrap_or_default(), out);
                 out.extend_from_slice(b"}}\n\n");
             }
-            Piece::Text(text) | Piece::Refusal(text) => {
+            Piece::Text(text) | Piece::Refusal(text) | Piece::Plan(text) => {
                 self.enter(Under::Text, out, |out| out.extend_from_slice(b"{\"type\":\"text\",\"text\":\"\"}"));
                 self.delta(out, "text_delta", "text", text);
             }
@@ -194,8 +196,13 @@ impl ToAnthropic {
                 self.under = Some(Under::Thinking);
                 self.leave(out);
             }
-            Piece::Call { id, name } => {
+            Piece::Call { id, name, seal } => {
                 self.leave(out);
+                if let Some(seal) = seal {
+                    self.piece(&Piece::Thinking(""), out);
+                    self.piece(&Piece::Signature(&format!("{SEAL}{seal}")), out);
+                    self.leave(out);
+                }
                 self.enter(Under::Call, out, |out| {
                     out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
                     write_text(out, id);

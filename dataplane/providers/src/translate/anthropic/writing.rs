@@ -3,13 +3,18 @@
 use super::{write_part, write_text_block};
 use crate::json::{comma, write_list, write_text};
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Part, Request, Role, Turn, cannot};
+use crate::translate::chat::{Choice, Part, Request, Role, Turn, cannot, no_rare_but};
 
 /// Anthropic wants a limit; this one every model takes.
 const MAX_TOKENS: u64 = 4096;
 
 /// Writes a request for Anthropic.
 pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+    no_rare_but(&[], request)?;
+    if request.json {
+        return cannot("response_format", "the target takes `json_schema` with a schema, or plain text");
+    }
+    takes_files(request)?;
     out.extend_from_slice(b"{\"model\":");
     write_text(out, model);
     out.extend_from_slice(format!(",\"max_tokens\":{}", request.max_tokens.unwrap_or(MAX_TOKENS).max(1)).as_bytes());
@@ -45,6 +50,15 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     }
     out.push(b'}');
     Ok(())
+}
+
+fn takes_files(request: &Request<'_>) -> Result<(), CannotSay> {
+    let parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    let strange = parts.filter_map(|part| if let Part::File { media_type, .. } = part { Some(media_type) } else { None });
+    match strange.into_iter().find(|media_type| **media_type != "application/pdf") {
+        Some(media_type) => cannot("messages[].content[].file", &format!("the target takes PDF, not {media_type}")),
+        None => Ok(()),
+    }
 }
 
 fn write_config(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
@@ -155,7 +169,8 @@ fn spoken<'r, 'a>(turn: &'r Turn<'a>) -> Vec<&'r Part<'a>> {
         Part::Text { text, .. } => !text.trim().is_empty(),
         // Thoughts are taken back only with the seal that the target gave them.
         Part::Thinking { signature, .. } => signature.as_ref().is_some_and(|signature| !signature.is_empty()),
-        Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => true,
+        Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => true,
+        Part::Plan(_) => false,
     };
     let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().filter(taken).partition(|part| matches!(part, Part::Result { .. }));
     results.into_iter().chain(rest).collect()

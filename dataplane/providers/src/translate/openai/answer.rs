@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{FailureClass, Surface, Usage};
 
-use super::{CREATED, ToolCall, is_object, said, write_calls};
+use super::{CREATED, Extra, ToolCall, is_object, said, write_calls};
 use crate::fault::Fault;
 use crate::json::write_text;
 use crate::translate::chat::{Answer, Part, Stop, id_of_call, text};
@@ -75,7 +75,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
             return Err(Fault::new(FailureClass::InvalidResponse, "the arguments of a tool call are not a JSON object"));
         }
         let id = Cow::Owned(id_of_call(call.id.as_deref().unwrap_or_default(), &id, place).into_owned());
-        all.push(Part::Call { id, name: call.function.name, input });
+        all.push(Part::Call { id, name: call.function.name, input, seal: call.extra_content.and_then(Extra::seal) });
     }
     let called = all.iter().any(|part| matches!(part, Part::Call { .. }));
     let refusal = message.refusal.filter(|text| !text.is_empty());
@@ -132,6 +132,10 @@ pub(in crate::translate) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>)
         None => out.extend_from_slice(b"null"),
     }
     write_thinking(&answer.parts, out);
+    if let Some(plan) = answer.parts.iter().find_map(|part| if let Part::Plan(plan) = part { Some(plan) } else { None }) {
+        out.extend_from_slice(b",\"tool_plan\":");
+        write_text(out, plan);
+    }
     let calls: Vec<&Part<'_>> = answer.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
     write_calls(&calls, out);
     out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":");
@@ -167,7 +171,7 @@ fn write_thinking(parts: &[Part<'_>], out: &mut Vec<u8>) {
                 write_text(out, data);
                 out.extend_from_slice(b"},");
             }
-            Part::Text { .. } | Part::Image(_) | Part::Call { .. } | Part::Result { .. } => {}
+            Part::Text { .. } | Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Plan(_) => {}
         }
     }
     out.pop();

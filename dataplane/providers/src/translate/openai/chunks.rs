@@ -2,8 +2,8 @@
 
 use snapshot::Usage;
 
-use super::CREATED;
 use super::answer::{finish_reason, write_usage};
+use super::{CREATED, write_seal};
 use crate::json::write_text;
 use crate::translate::chat::Piece;
 
@@ -51,7 +51,8 @@ impl ToOpenAi {
                 }
             }
             Piece::Redacted(data) => self.chunk(out, |out| block(out, "redacted_thinking", &[("data", data)]), None),
-            Piece::Call { id, name } => {
+            Piece::Plan(text) => self.chunk(out, |out| texted(out, "tool_plan", text), None),
+            Piece::Call { id, name, seal } => {
                 let index = self.calls;
                 self.calls += 1;
                 self.bare_call = true;
@@ -62,7 +63,9 @@ impl ToOpenAi {
                         write_text(out, id);
                         out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
                         write_text(out, name);
-                        out.extend_from_slice(b",\"arguments\":\"\"}}]");
+                        out.extend_from_slice(b",\"arguments\":\"\"}");
+                        write_seal(*seal, out);
+                        out.extend_from_slice(b"}]");
                     },
                     None,
                 );

@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ToolCall, is_object, parts};
+use super::{Extra, ToolCall, is_object, parts};
 use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get, safe_id};
+use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get, safe_id};
+
+/// Fields that some targets have a word for.
+const RARE: [&str; 5] = ["seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"];
 
 /// Fields of a request that say nothing to a model.
 const HARMLESS: [&str; 6] = ["metadata", "store", "prompt_cache_key", "safety_identifier", "prompt_cache_retention", "modalities"];
@@ -38,6 +41,8 @@ struct Message<'a> {
     _annotations: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "name")]
     _name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_plan: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -127,7 +132,7 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
             }
             request.include_usage = get::<Options>(raw, key)?.include_usage.unwrap_or(false);
         }
-        "response_format" => request.schema = format(raw)?,
+        "response_format" => format(request, raw)?,
         // Their neutral values change nothing, so that clients that always send them are served.
         "n" if raw == b"1" => {}
         "presence_penalty" | "frequency_penalty" if matches!(raw, b"0" | b"0.0") => {}
@@ -137,12 +142,15 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         "service_tier" if matches!(raw, b"\"auto\"" | b"\"default\"") => {}
         "modalities" if raw.windows(5).any(|window| window == b"audio") => return cannot(key, "the target makes no audio"),
         _ if HARMLESS.contains(&key) => {}
-        _ => return cannot(key, "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect"),
+        _ => match RARE.into_iter().find(|rare| *rare == key) {
+            Some(rare) => request.rare.push((rare, raw)),
+            None => return cannot(key, NO_WORD),
+        },
     }
     Ok(())
 }
 
-fn format(raw: &[u8]) -> Result<Option<&[u8]>, CannotSay> {
+fn format<'a>(request: &mut Request<'a>, raw: &'a [u8]) -> Result<(), CannotSay> {
     #[derive(Deserialize)]
     struct Format<'a> {
         #[serde(borrow, rename = "type")]
@@ -155,12 +163,14 @@ fn format(raw: &[u8]) -> Result<Option<&[u8]>, CannotSay> {
         #[serde(borrow, default)]
         schema: Option<&'a RawValue>,
     }
-    let format: Format<'_> = get(raw, "response_format")?;
+    let format: Format<'a> = get(raw, "response_format")?;
     match (&*format.kind, format.json_schema.and_then(|json| json.schema)) {
-        ("text", _) => Ok(None),
-        ("json_schema", Some(schema)) => Ok(Some(schema.get().as_bytes())),
-        _ => cannot("response_format", "the target takes `json_schema` with a schema, or plain text"),
+        ("text", _) => {}
+        ("json_object", _) => request.json = true,
+        ("json_schema", Some(schema)) => request.schema = Some(schema.get().as_bytes()),
+        _ => return cannot("response_format", "it is `json_schema` with a schema, `json_object` or `text`"),
     }
+    Ok(())
 }
 
 fn tool(offered: OfferedTool<'_>) -> Result<Tool<'_>, CannotSay> {
@@ -234,7 +244,13 @@ fn system<'a>(request: &mut Request<'a>, parts: Vec<Part<'a>>) -> Result<(), Can
     for part in parts {
         match part {
             Part::Text { text, cache } => request.system.push((text, cache)),
-            Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {
+            Part::Image(_)
+            | Part::File { .. }
+            | Part::Call { .. }
+            | Part::Result { .. }
+            | Part::Thinking { .. }
+            | Part::Redacted { .. }
+            | Part::Plan(_) => {
                 return cannot("messages[].content", "a system message must be text");
             }
         }
@@ -260,6 +276,7 @@ fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {
         // Without a signature the target would refuse it; it is the model's own and no part of what was asked.
         None => drop(message.reasoning_content),
     }
+    all.extend(message.tool_plan.filter(|plan| !plan.is_empty()).map(Part::Plan));
     all.extend(parts(message.content)?);
     if let Some(refusal) = message.refusal {
         all.push(Part::Text { text: refusal, cache: None });
@@ -271,7 +288,7 @@ fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {
             return cannot(&format!("messages[].tool_calls[{place}].function.arguments"), "they are not a JSON object");
         }
         let id = Cow::Owned(safe_id(call.id.as_deref().unwrap_or_default()).into_owned());
-        all.push(Part::Call { id, name: call.function.name, input });
+        all.push(Part::Call { id, name: call.function.name, input, seal: call.extra_content.and_then(Extra::seal) });
     }
     Ok(all)
 }

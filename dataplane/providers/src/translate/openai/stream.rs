@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use snapshot::{FailureClass, Surface, Usage};
 
 use super::answer::stop;
-use super::said;
+use super::{Extra, said};
 use crate::fault::Fault;
 use crate::translate::chat::{self, News, Part, Piece, Stop};
 use crate::translate::not_an_answer;
@@ -59,6 +59,8 @@ struct CallDelta<'a> {
     id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     function: Option<FunctionDelta<'a>>,
+    #[serde(borrow, default)]
+    extra_content: Option<Extra<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +102,7 @@ struct Call {
     index: u32,
     id: String,
     name: String,
+    seal: Option<String>,
     arguments: String,
     /// Arguments came.
     argued: bool,
@@ -157,7 +160,7 @@ impl Reader {
             match part {
                 Part::Text { text, .. } => self.words(&text, write)?,
                 Part::Thinking { text, .. } => self.thought(&text, write)?,
-                Part::Image(_) | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => {}
+                Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } | Part::Plan(_) => {}
             }
         }
         if let Some(refusal) = delta.refusal.filter(|text| !text.is_empty()) {
@@ -219,6 +222,9 @@ impl Reader {
         if call.name.is_empty() {
             (*name).clone_into(&mut call.name);
         }
+        if call.seal.is_none() {
+            call.seal = delta.extra_content.and_then(Extra::seal).map(Cow::into_owned);
+        }
         call.argued |= !arguments.is_empty();
         if first && open {
             if !arguments.is_empty() {
@@ -238,7 +244,7 @@ impl Reader {
     /// Tells a call that waited, with what there is of it.
     fn tell(&mut self, place: usize, write: &mut impl FnMut(Piece<'_>)) {
         let call = &mut self.calls[place];
-        write(Piece::Call { id: &chat::id_of_call(&call.id, &self.id, place), name: &call.name });
+        write(Piece::Call { id: &chat::id_of_call(&call.id, &self.id, place), name: &call.name, seal: call.seal.as_deref() });
         let arguments = std::mem::take(&mut call.arguments);
         if !arguments.is_empty() {
             write(Piece::Arguments(&arguments));

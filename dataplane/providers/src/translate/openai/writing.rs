@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::write_calls;
 use crate::json::{comma, write_list, write_text};
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot};
+use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot, no_rare_but};
 
 /// Texts that may stop an answer.
 const STOPS_MAX: usize = 4;
 
 /// Writes a request for a provider that speaks this dialect.
 pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+    no_rare_but(&[], request)?;
     out.extend_from_slice(b"{\"model\":");
     write_text(out, model);
     out.extend_from_slice(b",\"messages\":[");
@@ -58,6 +59,9 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
         );
         out.extend_from_slice(schema);
         out.extend_from_slice(b"}}");
+    }
+    if request.json {
+        out.extend_from_slice(b",\"response_format\":{\"type\":\"json_object\"}");
     }
     write_tools(request, out);
     if request.stream {
@@ -124,7 +128,8 @@ fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
             out.extend_from_slice(b"},");
         }
     }
-    let said: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_))).collect();
+    let said: Vec<&Part<'_>> =
+        turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
     let calls: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
     if said.is_empty() && calls.is_empty() {
         return Ok(());
@@ -161,10 +166,26 @@ fn write_content(said: &[&Part<'_>], out: &mut Vec<u8>) {
                         write_text(out, text);
                         out.push(b'}');
                     }
-                    Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } => {}
+                    Part::File { media_type, data, name } => write_file(media_type, data, name.as_deref(), out),
+                    Part::Call { .. } | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted { .. } | Part::Plan(_) => {}
                 }
             }
             out.push(b']');
         }
     }
+}
+
+fn write_file(media_type: &str, data: &str, name: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(format) = media_type.strip_prefix("audio/") {
+        out.extend_from_slice(b"{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
+        write_text(out, data);
+        out.extend_from_slice(b",\"format\":");
+        write_text(out, format);
+    } else {
+        out.extend_from_slice(b"{\"type\":\"file\",\"file\":{\"filename\":");
+        write_text(out, name.unwrap_or("document"));
+        out.extend_from_slice(b",\"file_data\":");
+        write_text(out, &format!("data:{media_type};base64,{data}"));
+    }
+    out.extend_from_slice(b"}}");
 }

@@ -1,0 +1,100 @@
+//! Whole answers, read.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use snapshot::Surface;
+
+use super::{Reasoning, stop};
+use crate::fault::Fault;
+use crate::translate::chat::{Answer, Part, id_of_answer, id_of_call};
+use crate::translate::not_an_answer;
+use crate::usage;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    output: Option<Output<'a>>,
+    #[serde(borrow, default)]
+    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Output<'a> {
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Vec<Block<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Block<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    tool_use: Option<ToolUse<'a>>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Reasoning<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolUse<'a> {
+    #[serde(borrow, default)]
+    tool_use_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+}
+
+pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault> {
+    let answer: Body<'_> = serde_json::from_slice(body).map_err(|error| not_an_answer(&error.to_string()))?;
+    let Some(message) = answer.output.and_then(|output| output.message) else {
+        return Err(if answer.message.is_some() { Fault::of_object(Surface::Converse, body) } else { not_an_answer("it has no message") });
+    };
+    let id = id_of_answer(body);
+    let mut parts = Vec::with_capacity(message.content.len());
+    for block in message.content {
+        let place = parts.iter().filter(|part| matches!(part, Part::Call { .. })).count();
+        parts.extend(part(block, &id, place));
+    }
+    let called = parts.iter().any(|part| matches!(part, Part::Call { .. }));
+    Ok(Answer {
+        id: Cow::Owned(id),
+        model: Cow::Borrowed(""),
+        parts,
+        refusal: None,
+        stop: stop(answer.stop_reason.as_deref().unwrap_or_default(), called),
+        stop_text: None,
+        usage: answer.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes())),
+    })
+}
+
+/// Blocks of tools that the provider ran itself, and citations, are its own affair.
+fn part<'a>(block: Block<'a>, answer: &str, place: usize) -> Option<Part<'a>> {
+    if let Some(call) = block.tool_use {
+        let id = Cow::Owned(id_of_call(call.tool_use_id.as_deref().unwrap_or_default(), answer, place).into_owned());
+        let input = call.input.map_or(Cow::Borrowed(&b"{}"[..]), |input| Cow::Borrowed(input.get().as_bytes()));
+        return Some(Part::Call { id, name: call.name.unwrap_or_default(), input, seal: None });
+    }
+    if let Some(thought) = block.reasoning_content {
+        return match (thought.reasoning_text, thought.redacted_content) {
+            (Some(said), _) => Some(Part::Thinking { text: said.text.unwrap_or_default(), signature: said.signature }),
+            (None, Some(data)) => Some(Part::Redacted { data }),
+            (None, None) => None,
+        };
+    }
+    block.text.filter(|text| !text.is_empty()).map(|text| Part::Text { text, cache: None })
+}
