@@ -66,7 +66,7 @@ fn or_skip(started: Result<Cluster, Missing>) -> Cluster {
 }
 
 /// Tells whoever runs the tests, past the capture of their output.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

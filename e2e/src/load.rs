@@ -101,7 +101,7 @@ impl Load {
         let (calls, streams) = (self.noted.calls.load(Relaxed), self.noted.streams.load(Relaxed));
         let outcome = Outcome { calls, streams, failures: take(&self.noted.failures) };
         let seconds = self.began.elapsed().as_secs_f64();
-        eprintln!("{what}: {calls} calls and {streams} streams in {seconds:.0} s, {} failed", outcome.failures.len());
+        crate::cluster::say(&format!("{what}: {calls} calls and {streams} streams in {seconds:.0} s, {} failed", outcome.failures.len()));
         let times = std::mem::take(&mut *self.noted.times.lock().unwrap_or_else(PoisonError::into_inner));
         crate::portolan::spread("  their times", times);
         outcome

@@ -45,7 +45,7 @@ impl Portolan {
         cluster.kubectl_with(&namespace, &["apply", "-f", "-"]).await;
         let portolan = Self { cluster, gateway, operator };
         portolan.shell(&quickstart()[1]).await;
-        eprintln!("portolan: installed in {:.1} s", began.elapsed().as_secs_f64());
+        crate::cluster::say(&format!("portolan: installed in {:.1} s", began.elapsed().as_secs_f64()));
         portolan
     }
 
@@ -294,6 +294,13 @@ pub fn spread(what: &str, mut times: Vec<Duration>) -> Duration {
     times.sort();
     let at = |percent: usize| times[(times.len() * percent).div_ceil(100).clamp(1, times.len()) - 1];
     let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
-    eprintln!("{what}: {} times; p50 {} p90 {} p99 {} max {} ms", times.len(), ms(at(50)), ms(at(90)), ms(at(99)), ms(at(100)));
+    crate::cluster::say(&format!(
+        "{what}: {} times; p50 {} p90 {} p99 {} max {} ms",
+        times.len(),
+        ms(at(50)),
+        ms(at(90)),
+        ms(at(99)),
+        ms(at(100))
+    ));
     at(99)
 }

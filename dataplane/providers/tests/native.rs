@@ -373,7 +373,7 @@ proptest! {
     fn bytes_of_strangers_are_no_frames_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), flip in any::<usize>()) {
         let mut frames = Frames::default();
         frames.push(&bytes);
-        let _ = frames.next_frame();
+        drop(frames.next_frame());
         let mut whole = frame("messageStart", &bytes);
         let at = flip % whole.len();
         whole[at] ^= 1;
@@ -390,11 +390,11 @@ proptest! {
             let mut request = request.clone();
             request["max_tokens"] = json!(9);
             let passage = passage(client, surface, "m", &request).expect("a passage");
-            let _ = passage.read_whole(Bytes::from(bytes.clone()));
+            drop(passage.read_whole(Bytes::from(bytes.clone())));
             let mut reader = passage.stream_reader();
-            let _ = reader.push(Bytes::from(format!("data: {bytes}\n\n")));
-            let _ = reader.push(Bytes::from(frame("contentBlockDelta", bytes.as_bytes())));
-            let _ = reader.finish();
+            drop(reader.push(Bytes::from(format!("data: {bytes}\n\n"))));
+            drop(reader.push(Bytes::from(frame("contentBlockDelta", bytes.as_bytes()))));
+            drop(reader.finish());
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The chart, without a cluster: what it renders, what it grants, and that its papers, rules and scripts hold.
-#![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails the test")]
 
 mod health;
 mod monitoring;

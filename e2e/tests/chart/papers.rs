@@ -55,7 +55,7 @@ fn table() -> String {
         let default = match &value.default {
             Value::String(text) if text.is_empty() => "none".to_owned(),
             Value::Null => "none".to_owned(),
-            other => format!("`{other}`"),
+            Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => format!("`{}`", value.default),
         };
         format!("| `{}` | {} | {} |\n", value.path, cell(&default), cell(&value.meaning))
     });

@@ -122,7 +122,7 @@ async fn no_call_fails_and_none_sees_two_revisions() {
     assert_eq!(*tally.failures.lock().expect("a lock"), Vec::<String>::new());
     assert_eq!(changes.len() as u32, CHANGES + 1, "each change was a revision of its own");
 
-    let ids = ids.lock().expect("a lock");
+    let ids = ids.lock().expect("a lock").clone();
     let receipts = until("all receipts are written", async || {
         let receipts = gateway.receipts();
         (receipts.len() >= ids.len()).then_some(receipts)

@@ -60,11 +60,10 @@ struct Telling {
 impl Telling {
     fn piece(&mut self, piece: Piece<'_>, out: &mut Vec<u8>) {
         self.note(&piece);
-        let piece = match piece {
-            Piece::Begin { id, model: "", usage } => Piece::Begin { id, model: &self.model, usage },
-            other => self.names.told(other),
-        };
-        self.writer.piece(&piece, out);
+        if let Piece::Begin { id, model: "", usage } = piece {
+            return self.writer.piece(&Piece::Begin { id, model: &self.model, usage }, out);
+        }
+        self.writer.piece(&self.names.told(piece), out);
     }
 
     fn note(&mut self, piece: &Piece<'_>) {

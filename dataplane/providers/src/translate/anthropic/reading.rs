@@ -120,7 +120,13 @@ fn with_seals(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
                 waiting = sealed(Some(&signature)).map(|seal| Cow::Owned(seal.to_owned()));
             }
             Part::Call { id, name, input, seal } => all.push(Part::Call { id, name, input, seal: waiting.take().or(seal) }),
-            other => all.push(other),
+            part @ (Part::Text { .. }
+            | Part::Image(_)
+            | Part::File { .. }
+            | Part::Result { .. }
+            | Part::Thinking { .. }
+            | Part::Redacted { .. }
+            | Part::Plan(_)) => all.push(part),
         }
     }
     all
