@@ -182,3 +182,47 @@ fn address(pod: &Pod) -> Option<(String, SocketAddr)> {
     let address = pod.address.as_ref()?.parse().ok()?;
     Some((pod.uid.clone(), SocketAddr::new(address, ADMIN_PORT)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(uid: &str, ready: bool) -> (Name, Pod) {
+        let text = str::to_owned;
+        let gateway = (text("team"), text("main"));
+        let pod = Pod { gateway, uid: text(uid), address: Some(text("10.0.0.1")), ready };
+        ((text("team"), format!("main-{uid}")), pod)
+    }
+
+    fn acks(answers: &[(&str, u64)]) -> (Acks, Name) {
+        let (acks, gateway) = (Acks::default(), ("team".to_owned(), "main".to_owned()));
+        acks.aim(&gateway, 7);
+        acks.look(|heard| {
+            for (uid, sequence) in answers {
+                heard.answers.insert((*uid).to_owned(), Answer { sequence: *sequence, schemas: [1, 1], rejected: BTreeMap::new() });
+            }
+        });
+        (acks, gateway)
+    }
+
+    #[test]
+    fn all_ready_pods_count_and_those_that_lag_are_named() {
+        let pods = BTreeMap::from([pod("a", true), pod("b", true), pod("c", true), pod("leaving", false)]);
+        let (acks, gateway) = acks(&[("a", 7), ("b", 6), ("leaving", 1)]);
+        let standing = acks.standing(&gateway, pods.iter());
+        assert_eq!((standing.ready, standing.serving, standing.floor), (3, 1, Some(0)), "one that never answered serves nothing");
+        assert_eq!(standing.lagging, ["main-b", "main-c"]);
+        let stranger = ("team".to_owned(), "other".to_owned());
+        assert_eq!(acks.standing(&stranger, pods.iter()), Standing::default());
+    }
+
+    #[test]
+    fn a_schema_is_written_only_when_every_pod_that_said_so_reads_it() {
+        let pods = BTreeMap::from([pod("a", true), pod("b", false)]);
+        let (acks, gateway) = acks(&[("a", 7), ("b", 7)]);
+        assert_eq!(acks.unread_by(&gateway, pods.iter(), 1), None);
+        assert_eq!(acks.unread_by(&gateway, pods.iter(), 2), Some("main-a".to_owned()));
+        acks.look(|heard| heard.answers.clear());
+        assert_eq!(acks.unread_by(&gateway, pods.iter(), 2), None, "nobody said anything");
+    }
+}

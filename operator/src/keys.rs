@@ -15,6 +15,7 @@ use crds::world::{MADE_FOR, Name};
 use futures::{StreamExt, stream};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
+use serde_json::Value;
 use snapshot::keytext::KeyText;
 
 use crate::clock;
@@ -145,17 +146,26 @@ pub fn look<'a>(seen: &'a Gathered, name: &'a Name, key: &'a VirtualKey) -> Opti
     let entries = seen.parsed.world.secrets.get(&found);
     let filled = |entry: &str| entries.and_then(|entries| entries.get(entry)).is_some_and(|value| !value.expose().is_empty());
     let previous = place.previous_key();
+    let secret = seen.fetched.get(&(Source::Secret, found.clone()))?;
     Some(Known {
         uid: &known.uid,
         name: &name.1,
         interval: key.spec.rotation.as_ref().and_then(|rotation| rotation.interval_seconds),
         rotate: known.annotations.get(ROTATE).map(String::as_str),
-        minted: known.status.get("key").and_then(|minted| serde_json::from_value(minted.clone()).ok()),
+        minted: minted_before(&known.status, secret),
         has_text: filled(&place.secret_key),
         has_previous: entries.is_some_and(|entries| entries.contains_key(&previous)),
-        secret: seen.fetched.get(&(Source::Secret, found))?,
+        secret,
         place,
     })
+}
+
+/// What a status says was made. While the Secret is there, that says it.
+fn minted_before(status: &Value, secret: &Fetched) -> Option<MintedKey> {
+    match secret {
+        Fetched::Present { .. } => None,
+        Fetched::Absent | Fetched::Denied => serde_json::from_value(status.get("key")?.clone()).ok(),
+    }
 }
 
 fn id((namespace, name): &Name) -> ObjectId {

@@ -13,6 +13,7 @@ use crds::report::{Kind, ObjectId, Verdict};
 use crds::world::Name;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use serde_json::Value;
 use snapshot::{GatewayId, SCHEMA};
 use tokio::time::{sleep, sleep_until};
 
@@ -145,7 +146,7 @@ impl<'a> Chapter<'a> {
     /// One pass: the story on one screen.
     async fn pass(&mut self) -> Result<(), PassError> {
         let gather = &self.story.gather;
-        gather.fetch().await?;
+        self.fetch().await?;
         self.open().await?;
         let compiled = gather.look(|seen| compile(&seen.parsed, self.compiled.as_ref()));
         let compiled = self.compiled.insert(compiled);
@@ -154,6 +155,18 @@ impl<'a> Chapter<'a> {
         self.tend().await;
         self.tell();
         Ok(())
+    }
+
+    /// Reads what objects refer to. One that cannot be read must not hold up the others, but for the first time.
+    async fn fetch(&mut self) -> Result<(), GatherError> {
+        match self.story.gather.fetch().await {
+            Err(error) if self.compiled.is_some() => {
+                tracing::warn!(%error, "what was known of it before goes on");
+                self.again_in(RETRY);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Waits for a reason to pass over the world again; tells meanwhile how far the replicas are.
@@ -182,14 +195,14 @@ impl<'a> Chapter<'a> {
         self.supplied.retain(|name, _| gateways.contains_key(name));
         self.applier.forget(|name| gateways.contains_key(name), gather);
         self.acks.forget(|name| gateways.contains_key(name));
-        for (name, (uid, told)) in gateways {
+        for (name, Found { uid, sequence, holding }) in gateways {
             let old = self.supplied.get(&name).filter(|old| old.uid == uid);
             if old.is_some_and(|old| old.supply.is_some()) && !gather.look(|seen| disturbed(seen, &name)) {
                 continue;
             }
             let Ok(id) = GatewayId::new(&name.0, &name.1) else { continue };
             let last = self.supplied.get(&name).and_then(|old| old.supply.as_ref()?.shelf().revision());
-            let floor = told.max(last.map_or(0, |(sequence, _)| sequence));
+            let floor = sequence.max(last.map_or(0, |(sequence, _)| sequence));
             let read = Shelf::read(self.story.client.clone(), id, floor).await;
             let supplied = self.supplied.entry(name.clone()).or_insert_with(|| Supplied::new(uid.clone()));
             supplied.uid = uid;
@@ -198,7 +211,7 @@ impl<'a> Chapter<'a> {
                     shelf.guard(gather);
                     supplied.supply = Some(match supplied.supply.take() {
                         Some(supply) => supply.with(shelf),
-                        None => Supply::new(shelf),
+                        None => Supply::new(shelf, holding),
                     });
                 }
                 Err(error @ PublishError::Newer(_)) => supplied.behind = Some(error.to_string()),
@@ -333,11 +346,24 @@ async fn publish(
     Ok(())
 }
 
-/// The LLMGateways that there are, well-formed or not: each with its UID and the highest sequence that its status tells.
-fn gateways(seen: &Gathered) -> BTreeMap<Name, (String, u64)> {
+/// What is known of an LLMGateway, well-formed or not.
+struct Found {
+    uid: String,
+    /// The highest sequence that its status tells.
+    sequence: u64,
+    /// Its status tells that what vanished is held back.
+    holding: bool,
+}
+
+fn gateways(seen: &Gathered) -> BTreeMap<Name, Found> {
     let ours = seen.known.iter().filter(|(id, _)| id.kind == Kind::LLMGateway);
-    let told = |status: &serde_json::Value| status.get("revision")?.as_str()?.split('-').next()?.parse().ok();
-    ours.map(|(id, known)| ((id.namespace.clone(), id.name.clone()), (known.uid.clone(), told(&known.status).unwrap_or(0)))).collect()
+    let found = ours.map(|(id, known)| {
+        let told = |field: &str| known.status.get(field).and_then(Value::as_str).unwrap_or_default();
+        let sequence = told("revision").split('-').next().and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
+        let found = Found { uid: known.uid.clone(), sequence, holding: told("heldBack").contains(RELEASE) };
+        ((id.namespace.clone(), id.name.clone()), found)
+    });
+    found.collect()
 }
 
 /// Whether another hand changed what is on a gateway's shelf.

@@ -96,7 +96,11 @@ impl Teller {
                 // What the API server says no to is tried a few times; while it says nothing, for ever.
                 let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
                 let attempts = wanted.attempts + u32::from((400..500).contains(&code) && code != 429);
-                if code == 404 || attempts >= ATTEMPTS {
+                if code == 422 {
+                    // So malformed that the API server takes no status of it: an Event must do.
+                    self.announce(&id, &wanted.uid, &Value::Null, &wanted.status).await;
+                }
+                if code == 404 || code == 422 || attempts >= ATTEMPTS {
                     tracing::warn!(%error, kind = %id.kind, namespace = id.namespace, name = id.name, "a status was not written");
                     continue;
                 }
@@ -138,12 +142,16 @@ impl Teller {
         });
         written?;
         self.metrics.statuses.inc();
-        for event in event::of(id, &wanted.uid, &before, &wanted.status) {
+        self.announce(id, &wanted.uid, &before, &wanted.status).await;
+        Ok(())
+    }
+
+    async fn announce(&self, id: &ObjectId, uid: &str, before: &Value, after: &Value) {
+        for event in event::of(id, uid, before, after) {
             if let Err(error) = event.write(&self.client).await {
                 tracing::debug!(%error, kind = %id.kind, namespace = id.namespace, name = id.name, "an Event was not written");
             }
         }
-        Ok(())
     }
 
     fn look<T>(&self, look: impl FnOnce(&mut Queue) -> T) -> T {

@@ -1,4 +1,5 @@
 //! Who owns `replicas`, and whose objects are touched.
+#![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
 
 use kube::api::DynamicObject;
 use operator::apply::{Replicas, is_ours, replicas};

@@ -1,4 +1,5 @@
 //! When a generated key is made, rotated, taken over, and when it is left alone.
+#![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
 
 use std::collections::BTreeMap;
 

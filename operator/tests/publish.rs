@@ -1,4 +1,5 @@
 //! What is held back when much vanishes, and what a spent byte budget lets through.
+#![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crds::compile::{Config, compile};
 use crds::world::World;
 use operator::clock;
-use operator::publish::guard::{Exists, Held, hold};
+use operator::publish::guard::{Alarm, Exists, Held, hold, vanished};
 use operator::publish::purse::{Purse, revocations};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
@@ -32,7 +33,27 @@ fn names(config: &Config) -> BTreeSet<String> {
 
 fn held(published: &Config, next: &mut Config, exists: bool) -> Held {
     let answer = |_: &str, _: &str| exists;
-    hold(published, next, &Exists { provider: &answer, key: &answer, policy: &answer })
+    hold(published, next, &Exists { provider: &answer, key: &answer, policy: &answer }, Alarm::After(Held::default()))
+}
+
+#[test]
+fn what_went_lately_counts_and_is_not_brought_back() {
+    let gone = |_: &str, _: &str| false;
+    let exists = || Exists { provider: &gone, key: &gone, policy: &gone };
+    let lately = |keys| Held { keys, ..Held::default() };
+    for (before, went, expected) in [(11, 19, 1), (12, 18, 0), (31, 19, 0), (11, 0, 0)] {
+        let published = config(0..before, "");
+        let mut next = config(1..before, "");
+        assert_eq!(vanished(&published, &next, &exists()), lately(1));
+        assert_eq!(
+            hold(&published, &mut next, &exists(), Alarm::After(lately(went))),
+            lately(expected),
+            "one more of {before}, after {went}"
+        );
+        assert_eq!(next.snapshot.keys.len(), before - 1 + expected);
+    }
+    let (published, mut next) = (config(0..11, ""), config(1..11, ""));
+    assert_eq!(hold(&published, &mut next, &exists(), Alarm::Raised), lately(1), "a minute later it is held all the same");
 }
 
 #[test]

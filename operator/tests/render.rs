@@ -1,4 +1,5 @@
 //! What runs a gateway: names, rights, pods.
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails the test")]
 
 use crds::api::llm_gateway::LLMGatewaySpec;
 use operator::render::{Rendered, Subject, Surroundings, objects};

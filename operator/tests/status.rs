@@ -1,4 +1,5 @@
 //! What a status says of an object, and when it is written.
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails the test")]
 
 use crds::report::{Problem, Report, Verdict};
 use k8s_openapi::jiff::Timestamp;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use e2e::cluster::Cluster;
 use e2e::{client, gateway, metrics, until};
@@ -61,6 +62,20 @@ impl Carrier {
     /// A metric of its own; 0 when it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         metrics::sum(&client::get(self.admin, "/metrics").await.text(), name, &[])
+    }
+
+    /// A line of `/proc/<pid>/status` in KiB, such as `VmHWM`.
+    pub fn memory_kib(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the process runs");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        found.expect("a line").trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// The time of the CPU that it has used, in hundredths of a second.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process runs");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        Duration::from_millis(fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number") * 10).sum())
     }
 
     /// Sends it a signal such as `STOP`.

@@ -80,6 +80,6 @@ async fn a_restart_writes_nothing_that_stands_already() {
     tenant.apply(&key("app", 1, "  suspend: true\n")).await;
     tenant.published("a change goes through", |bundle| !tenant.serves(bundle, "app")).await;
     let changed: Vec<String> = versions().await.into_iter().filter(|one| !before.contains(one)).collect();
-    let expected = |one: &&String| !one.contains("\"app\"") && !one.contains("main-snapshot") && !one.starts_with("\"LLMGateway\"");
+    let expected = |one: &&String| !one.contains("\"app\"") && !one.contains("main-snapshot") && !one.starts_with("\"llmgateways\"");
     assert!(!changed.iter().any(|one| expected(&one)), "{changed:#?}");
 }

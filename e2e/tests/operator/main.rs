@@ -12,5 +12,6 @@ mod keys;
 mod leading;
 mod publishing;
 mod running;
+mod scale;
 mod telling;
 mod tenant;

@@ -89,14 +89,13 @@ async fn what_vanishes_in_masses_is_served_on_until_it_is_let_go() {
     let mut command = vec!["delete", "virtualkey", "--wait=false"];
     command.extend(names.iter().map(String::as_str));
     tenant.kubectl(&command).await;
-    let why = until("it is told", async || tenant.get("llmgateway", "main").await?["status"]["heldBack"].as_str().map(str::to_owned)).await;
-    // Fewer than twenty may go before the rest is too many at once.
-    let bundle = tenant.bundle().await.expect("whole");
-    assert!(bundle.snapshot.keys.len() >= 20, "{} are served; {why}", bundle.snapshot.keys.len());
+    until("it is told", async || tenant.get("llmgateway", "main").await?["status"]["heldBack"].as_str().map(str::to_owned)).await;
+    // They go one after the other: nineteen are let go, the others are too many.
+    until("all are deleted", async || (tenant.list("virtualkeys").await.len() == 2).then_some(())).await;
     // What is left can still be changed.
     tenant.apply(&key("k29", 29, "  suspend: true\n")).await;
     let bundle = tenant.published("an edit goes through", |bundle| !tenant.serves(bundle, "k29")).await;
-    assert!(bundle.snapshot.keys.len() >= 20);
+    assert!(bundle.snapshot.keys.len() >= 11, "{} are served", bundle.snapshot.keys.len());
     let sequence = bundle.index.sequence.to_string();
     tenant.kubectl(&["annotate", "llmgateway", "main", &format!("portolan.dev/release-vanished={sequence}")]).await;
     tenant.published("they are let go", |bundle| bundle.snapshot.keys.len() == 2).await;

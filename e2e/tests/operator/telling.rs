@@ -112,13 +112,19 @@ async fn a_malformed_object_that_is_stored_stops_no_other() {
     let tenant = Tenant::on(cluster, "a_malformed_object").await;
     let loosened = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]"#;
     cluster.kubectl(&["patch", "crd", "virtualkeys.portolan.dev", "--type", "json", "-p", loosened]).await;
-    let malformed =
-        "---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {name: bad}\nspec: {source: [1, 2], surprise: true}\n";
-    until("it is stored", async || tenant.namespace.try_kubectl(malformed, &["create", "-f", "-"]).await.ok()).await;
+    let head = |name: &str| format!("---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: {name}}}\n");
+    let malformed = &format!("{}spec: {{source: {{type: Nonsense}}}}\n{}spec: {{source: [1, 2]}}\n", head("bad"), head("worse"));
+    until("it is stored", async || tenant.namespace.try_kubectl(malformed, &["apply", "-f", "-"]).await.ok()).await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/manifests/virtualkeys.yaml");
     cluster.kubectl(&["replace", "-f", folder.to_str().expect("a path")]).await;
     let _carrier = Carrier::start(cluster, tenant.namespace.name()).await;
     tenant.apply(&format!("{GATEWAY}{PROVIDER}{}", key("app", 1, ""))).await;
     tenant.published("the other is published", |bundle| tenant.serves(bundle, "app")).await;
     tenant.says("virtualkey", "bad", "Accepted", "False", "Invalid").await;
+    // Of this one the API server takes no status any more.
+    until("an Event tells of it", async || {
+        let events = tenant.list("events.events.k8s.io").await;
+        events.iter().any(|event| event["regarding"]["name"] == "worse" && event["reason"] == "Invalid").then_some(())
+    })
+    .await;
 }

@@ -38,6 +38,7 @@ pub async fn started() -> Cluster {
 /// A namespace of a test with one gateway, `main`.
 pub struct Tenant {
     pub namespace: Namespace<'static>,
+    client: kube::Client,
     pub gateway: GatewayId,
 }
 
@@ -68,7 +69,7 @@ impl Tenant {
         let gateway = GatewayId::new(namespace.name(), "main").expect("a name");
         // No controller makes it here, and without it no pod is admitted.
         namespace.kubectl(&["create", "serviceaccount", "default"]).await;
-        Self { namespace, gateway }
+        Self { client: cluster.client(), namespace, gateway }
     }
 
     pub async fn apply(&self, manifests: &str) {
@@ -81,15 +82,46 @@ impl Tenant {
 
     /// An object, or nothing where there is none.
     pub async fn get(&self, kind: &str, name: &str) -> Option<Value> {
-        let text = self.kubectl(&["get", kind, name, "--ignore-not-found", "-o", "json"]).await;
-        (!text.trim().is_empty()).then(|| serde_json::from_str(&text).expect("JSON"))
+        self.read(&format!("{}/{name}", self.path(&format!("{kind}s")))).await
     }
 
-    /// All objects of some kinds.
-    pub async fn list(&self, kinds: &str) -> Vec<Value> {
-        let text = self.kubectl(&["get", kinds, "-o", "json"]).await;
-        let list: Value = serde_json::from_str(&text).expect("JSON");
-        list["items"].as_array().cloned().unwrap_or_default()
+    /// All objects of some kinds, by their plurals.
+    pub async fn list(&self, plurals: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        for plural in plurals.split(',') {
+            let list = self.read(&self.path(plural)).await.unwrap_or_else(|| panic!("no {plural}"));
+            let items = list["items"].as_array().cloned().unwrap_or_default();
+            // A list leaves out what all its items have.
+            all.extend(items.into_iter().map(|mut one| {
+                one["kind"] = plural.into();
+                one
+            }));
+        }
+        all
+    }
+
+    fn path(&self, plural: &str) -> String {
+        let group = match plural {
+            "configmaps" | "secrets" | "services" | "serviceaccounts" | "pods" => "api/v1",
+            "deployments" => "apis/apps/v1",
+            "roles" | "rolebindings" => "apis/rbac.authorization.k8s.io/v1",
+            "networkpolicys" | "networkpolicies" => "apis/networking.k8s.io/v1",
+            "poddisruptionbudgets" => "apis/policy/v1",
+            "horizontalpodautoscalers" => "apis/autoscaling/v2",
+            "events.events.k8s.io" => "apis/events.k8s.io/v1",
+            _ => "apis/portolan.dev/v1alpha1",
+        };
+        let plural = plural.trim_end_matches(".events.k8s.io").replace("policys", "policies");
+        format!("/{group}/namespaces/{}/{plural}", self.namespace.name())
+    }
+
+    async fn read(&self, path: &str) -> Option<Value> {
+        let request = http::Request::get(path).body(Vec::new()).expect("a request");
+        match self.client.request::<Value>(request).await {
+            Ok(found) => Some(found),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            Err(error) => panic!("{path}: {error}"),
+        }
     }
 
     /// What the index names, joined; nothing without an index.

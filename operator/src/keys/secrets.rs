@@ -157,3 +157,58 @@ fn mint() -> Result<String, WriteError> {
     SystemRandom::new().fill(&mut random).map_err(|_| WriteError::Randomness)?;
     Ok(keytext::mint(&random))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::ROTATED_FOR;
+
+    fn job(step: Step, overlap: i64) -> Job {
+        let text = str::to_owned;
+        let name = (text("team"), text("app"));
+        Job { step, name, uid: text("uid-1"), secret: text("app-key"), place: Generated::default(), overlap, rotate: Some(text("b")) }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().expect("a time")
+    }
+
+    fn annotation(secret: &Secret, name: &str) -> Option<String> {
+        secret.metadata.annotations.as_ref()?.get(name).cloned()
+    }
+
+    fn entry(secret: &Secret, name: &str) -> Option<String> {
+        let bytes = secret.data.as_ref()?.get(name)?;
+        Some(String::from_utf8(bytes.0.clone()).expect("text"))
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_text_before_for_the_overlap() {
+        let made = job(Step::Mint, 0).fresh("first", now());
+        let rotated = job(Step::Rotate, 60).changed(made.clone(), Some("second".to_owned()), now()).expect("it is ours");
+        assert_eq!(entry(&rotated, "apiKey").as_deref(), Some("second"));
+        assert_eq!(entry(&rotated, "apiKey.previous").as_deref(), Some("first"));
+        assert_eq!(annotation(&rotated, PREVIOUS_UNTIL).as_deref(), Some("2026-01-01T00:01:00Z"));
+        assert_eq!(annotation(&rotated, ROTATED_FOR).as_deref(), Some("b"));
+        let again = job(Step::Rotate, 60).changed(rotated.clone(), Some("third".to_owned()), now()).expect("it is ours");
+        assert_eq!(entry(&again, "apiKey.previous").as_deref(), Some("second"), "two are good, never three");
+        let dropped = job(Step::DropPrevious, 60).changed(rotated, None, now()).expect("it is ours");
+        assert_eq!((entry(&dropped, "apiKey.previous"), annotation(&dropped, PREVIOUS_UNTIL)), (None, None));
+        let hard = job(Step::Rotate, 0).changed(made, Some("second".to_owned()), now()).expect("it is ours");
+        assert_eq!(entry(&hard, "apiKey.previous"), None, "without an overlap the one before is good no longer");
+    }
+
+    #[test]
+    fn only_a_secret_that_was_left_may_be_anothers() {
+        let mut made = job(Step::Mint, 0).fresh("first", now());
+        made.metadata.annotations.get_or_insert_default().insert(MADE_FOR.to_owned(), "uid-of-another".to_owned());
+        for step in [Step::Rotate, Step::DropPrevious, Step::Own] {
+            assert!(matches!(job(step, 0).changed(made.clone(), None, now()), Err(WriteError::Changed)));
+        }
+        let adopted = job(Step::Adopt, 0).changed(made, None, now()).expect("it was left");
+        assert_eq!(annotation(&adopted, MADE_FOR).as_deref(), Some("uid-1"));
+        assert_eq!(entry(&adopted, "apiKey").as_deref(), Some("first"));
+        let owners = adopted.metadata.owner_references.expect("an owner");
+        assert_eq!(owners.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), ["uid-1"]);
+    }
+}

@@ -1,18 +1,25 @@
-//! The mass guard: when more than half of a kind vanishes at once, at least [`VANISHED_MIN`], somebody probably pruned the
-//! wrong folder. What vanished is held until an annotation releases it; all else is published.
+//! The mass guard: when more than half of a kind vanishes within a minute, at least [`VANISHED_MIN`], somebody probably
+//! pruned the wrong folder. What vanished is held until an annotation releases it; all else is published.
+//!
+//! Whoever prunes deletes one object after the other, and a deletion is published at once: so those that went within
+//! [`LATELY`] count, and the guard holds what goes after them. It brings nothing back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crds::compile::Config;
-use snapshot::KeyHash;
+use snapshot::{Key, KeyHash, Provider, RoutingPolicy};
 
 /// Fewer vanished objects are never held.
 pub const VANISHED_MIN: usize = 20;
 
+/// So long does an object that went count.
+pub const LATELY: Duration = Duration::from_secs(60);
+
 /// The annotation of an LLMGateway that lets vanished objects go. Its value is the sequence that is published.
 pub const RELEASE: &str = "portolan.dev/release-vanished";
 
-/// How much is held back.
+/// How many objects: that are held back, or that went lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
     /// LLMProviders.
@@ -29,6 +36,22 @@ impl Held {
     pub fn any(self) -> bool {
         self.providers + self.keys + self.policies > 0
     }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { providers, keys, policies } = other;
+        Self { providers: self.providers + providers, keys: self.keys + keys, policies: self.policies + policies }
+    }
+}
+
+/// Whether it is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// It was before, and nobody released it.
+    Raised,
+    /// To be judged, after so many went lately.
+    After(Held),
 }
 
 /// Which of the objects that were published exist no more; an object that is refused exists.
@@ -41,20 +64,19 @@ pub struct Exists<'a> {
     pub policy: &'a dyn Fn(&str, &str) -> bool,
 }
 
-/// Puts back into `next` what vanished from `published`, if it is too much at once.
+/// Puts back into `next` what vanished from `published`, if it is too much.
 ///
 /// A policy and a provider that held keys need are put back with them. A key's text that another key has now stays with
 /// that one.
 #[must_use]
-pub fn hold(published: &Config, next: &mut Config, exists: &Exists<'_>) -> Held {
-    let (before, after) = (&published.snapshot, &mut next.snapshot);
+pub fn hold(published: &Config, next: &mut Config, exists: &Exists<'_>, alarm: Alarm) -> Held {
+    let before = &published.snapshot;
+    let (providers, keys, policies) = gone(published, next, exists);
+    let after = &mut next.snapshot;
     let mut held = Held::default();
-
-    let gone: Vec<_> =
-        before.keys.values().filter(|key| !after.keys.contains_key(&key.id) && !(exists.key)(key.id.namespace(), key.id.name())).collect();
-    if mass(gone.len(), before.keys.len()) {
+    if alarm.rings(keys.len(), before.keys.len(), |lately| lately.keys) {
         let taken: BTreeSet<KeyHash> = after.keys.values().flat_map(|key| key.hashes.iter().copied()).collect();
-        for key in gone.into_iter().filter(|key| key.hashes.is_disjoint(&taken)) {
+        for key in keys.into_iter().filter(|key| key.hashes.is_disjoint(&taken)) {
             if let Some(policy) = key.policy.as_ref().and_then(|id| before.policies.get(id)) {
                 after.policies.entry(policy.id.clone()).or_insert_with(|| policy.clone());
             }
@@ -62,26 +84,14 @@ pub fn hold(published: &Config, next: &mut Config, exists: &Exists<'_>) -> Held 
             held.keys += 1;
         }
     }
-
-    let gone: Vec<_> = before
-        .policies
-        .values()
-        .filter(|policy| !after.policies.contains_key(&policy.id) && !(exists.policy)(policy.id.namespace(), policy.id.name()))
-        .collect();
-    if mass(gone.len(), before.policies.len()) {
-        for policy in gone {
+    if alarm.rings(policies.len(), before.policies.len(), |lately| lately.policies) {
+        for policy in policies {
             after.policies.insert(policy.id.clone(), policy.clone());
             held.policies += 1;
         }
     }
-
-    let gone: Vec<_> = before
-        .providers
-        .values()
-        .filter(|one| !after.providers.contains_key(&one.id) && !(exists.provider)(one.id.namespace(), one.id.name()))
-        .collect();
-    if mass(gone.len(), before.providers.len()) {
-        for provider in gone {
+    if alarm.rings(providers.len(), before.providers.len(), |lately| lately.providers) {
+        for provider in providers {
             if let Some(credential) = published.credentials.0.get(&provider.id) {
                 next.credentials.0.insert(provider.id.clone(), credential.clone());
             }
@@ -92,6 +102,33 @@ pub fn hold(published: &Config, next: &mut Config, exists: &Exists<'_>) -> Held 
     held
 }
 
-fn mass(gone: usize, all: usize) -> bool {
-    gone >= VANISHED_MIN && gone * 2 > all
+/// How many objects of `published` exist no more and are not in `next`.
+#[must_use]
+pub fn vanished(published: &Config, next: &Config, exists: &Exists<'_>) -> Held {
+    let (providers, keys, policies) = gone(published, next, exists);
+    Held { providers: providers.len(), keys: keys.len(), policies: policies.len() }
+}
+
+fn gone<'p>(published: &'p Config, next: &Config, exists: &Exists<'_>) -> (Vec<&'p Provider>, Vec<&'p Key>, Vec<&'p RoutingPolicy>) {
+    let (before, after) = (&published.snapshot, &next.snapshot);
+    let providers = before.providers.values().filter(|one| !after.providers.contains_key(&one.id));
+    let keys = before.keys.values().filter(|one| !after.keys.contains_key(&one.id));
+    let policies = before.policies.values().filter(|one| !after.policies.contains_key(&one.id));
+    (
+        providers.filter(|one| !(exists.provider)(one.id.namespace(), one.id.name())).collect(),
+        keys.filter(|one| !(exists.key)(one.id.namespace(), one.id.name())).collect(),
+        policies.filter(|one| !(exists.policy)(one.id.namespace(), one.id.name())).collect(),
+    )
+}
+
+impl Alarm {
+    fn rings(self, gone: usize, all: usize, of: impl Fn(Held) -> usize) -> bool {
+        match self {
+            Self::Raised => gone > 0,
+            Self::After(lately) => {
+                let lately = of(lately);
+                gone > 0 && gone + lately >= VANISHED_MIN && (gone + lately) * 2 > all + lately
+            }
+        }
+    }
 }

@@ -32,7 +32,7 @@ impl Purse {
         if self.bytes > 0 {
             return Duration::ZERO;
         }
-        Duration::from_millis((self.bytes.unsigned_abs() * 1000).div_ceil(BYTES_PER_SECOND).max(1))
+        Duration::from_millis(((self.bytes.unsigned_abs() + 1) * 1000).div_ceil(BYTES_PER_SECOND))
     }
 
     /// Takes what is written.

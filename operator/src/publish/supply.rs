@@ -1,19 +1,24 @@
 //! A gateway's supply while this replica leads: the shelf, what is held back from it, and the bytes that may be written.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crds::compile::Config;
 
-use super::guard::{self, Exists, Held, RELEASE};
+use super::guard::{self, Alarm, Exists, Held, RELEASE};
 use super::purse::{self, Purse};
 use super::{Hands, PublishError, Shelf};
-use crate::clock;
+use crate::clock::{self, Instant};
 
 /// What keeps pods supplied.
 pub struct Supply {
     shelf: Shelf,
     purse: Purse,
     held: Held,
+    /// What vanished is held until it is released or back again.
+    holding: bool,
+    /// What went within [`guard::LATELY`], and when.
+    went: VecDeque<(Instant, Held)>,
     /// What was compiled last is on the shelf, but for what is held back.
     whole: bool,
 }
@@ -27,10 +32,10 @@ pub struct Order<'a> {
 }
 
 impl Supply {
-    /// With what is there.
+    /// With what is there. `holding`: an earlier leader held back what vanished.
     #[must_use]
-    pub fn new(shelf: Shelf) -> Self {
-        Self { shelf, purse: Purse::full(clock::now()), held: Held::default(), whole: false }
+    pub fn new(shelf: Shelf, holding: bool) -> Self {
+        Self { shelf, purse: Purse::full(clock::now()), held: Held::default(), holding, went: VecDeque::new(), whole: false }
     }
 
     /// The shelf.
@@ -61,24 +66,33 @@ impl Supply {
     /// # Errors
     /// See [`PublishError`].
     pub async fn bring(&mut self, config: &Config, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Duration>, PublishError> {
-        self.held = Held::default();
         self.whole = self.shelf.published() == Some(config);
         if self.whole {
+            (self.held, self.holding) = (Held::default(), false);
             return Ok(None);
         }
         let mut config = config.clone();
         let released = self.shelf.revision().is_some_and(|(sequence, _)| order.release == Some(sequence.to_string().as_str()));
+        let now = clock::now();
+        self.went.retain(|(at, _)| !released && now.saturating_duration_since(*at) < guard::LATELY);
+        let lately = self.went.iter().fold(Held::default(), |all, (_, went)| all.and(*went));
+        let (mut held, mut going) = (Held::default(), Held::default());
         if let Some(published) = self.shelf.published().filter(|_| !released) {
-            self.held = guard::hold(published, &mut config, &order.exists);
+            let alarm = if self.holding { Alarm::Raised } else { Alarm::After(lately) };
+            held = guard::hold(published, &mut config, &order.exists, alarm);
+            going = guard::vanished(published, &config, &order.exists);
         }
+        (self.held, self.holding) = (held, held.any());
         let wait = self.purse.wait(clock::now());
         if wait.is_zero() || self.shelf.published() == Some(&config) {
             self.write(&config, hands).await?;
+            self.went.extend(going.any().then_some((now, going)));
             self.whole = true;
             return Ok(None);
         }
         if let Some(urgent) = self.shelf.published().and_then(|published| purse::revocations(published, &config)) {
             self.write(&urgent, hands).await?;
+            self.went.extend(going.any().then_some((now, going)));
         }
         Ok(Some(wait))
     }

@@ -1,0 +1,107 @@
+//! Twelve thousand objects: a start, one change, and nothing to do. Fewer in a build without optimisation.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::carrier::Carrier;
+use crate::tenant::{GATEWAY, PROVIDER, Tenant, key};
+
+const KEYS: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+const POLICIES: usize = KEYS / 5;
+/// Objects in one call of kubectl.
+const AT_ONCE: usize = 500;
+
+fn policy(number: usize) -> String {
+    format!(
+        "---\napiVersion: portolan.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{name: p{number}}}\nspec:\n  rules: [{{name: all, targets: [{{providerRef: {{name: sim}}}}]}}]\n"
+    )
+}
+
+/// Half of the keys are made by the operator; each names a policy.
+fn one(number: usize) -> String {
+    let more = format!("  routingPolicyRef: {{name: p{}}}\n", number % POLICIES);
+    let name = format!("k{number}");
+    if number.is_multiple_of(2) { key(&name, number, &more) } else { crate::tenant::generated(&name, &more) }
+}
+
+#[tokio::test]
+async fn a_start_with_many_objects_is_soon_steady_and_one_change_is_cheap() {
+    // Its own API server: others would be slowed down.
+    let cluster: &'static _ = Box::leak(Box::new(crate::tenant::started().await));
+    let tenant = Tenant::on(cluster, "a_start_with_many").await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}")).await;
+    let replica = tenant.replica("main-a").await;
+    replica.serves(u64::MAX / 2);
+    let mut texts: Vec<String> = (0..POLICIES).map(policy).collect();
+    texts.extend((0..KEYS).map(one));
+    for some in texts.chunks(AT_ONCE) {
+        tenant.apply(&some.concat()).await;
+    }
+    let first = Carrier::start(cluster, tenant.namespace.name()).await;
+    tenant.roll_out().await;
+    patiently("every key is made and told", 600, async || {
+        let told = first.metric("portolan_operator_status_writes_total").await;
+        let bundle = tenant.bundle().await?;
+        (bundle.snapshot.keys.len() == KEYS && told >= (KEYS + POLICIES) as f64).then_some(())
+    })
+    .await;
+    drop(tenant.says("virtualkey", "k1", "Ready", "True", "Ready").await);
+    quiet(&first).await;
+    first.kill();
+    drop(tenant.namespace.try_kubectl("", &["delete", "lease", "portolan-operator"]).await);
+
+    let began = Instant::now();
+    let second = Carrier::start(cluster, tenant.namespace.name()).await;
+    patiently("it passed over the world", 120, async || (second.metric("portolan_operator_passes_total").await > 0.0).then_some(())).await;
+    let steady = began.elapsed();
+    quiet(&second).await;
+    let memory = second.memory_kib("VmHWM");
+    let (writes, statuses) =
+        (second.metric("portolan_operator_bundle_writes_total").await, second.metric("portolan_operator_status_writes_total").await);
+    let mut text = String::new();
+    writeln!(
+        text,
+        "{KEYS} keys and {POLICIES} policies: steady {:.1} s after the start, at most {} MiB",
+        steady.as_secs_f64(),
+        memory >> 10
+    )
+    .expect("text");
+    writeln!(text, "it wrote {writes} parts and indexes and {statuses} statuses").expect("text");
+    let cpu = second.cpu();
+    let began = Instant::now();
+    tenant.apply(&key("k0", 0, "  suspend: true\n  routingPolicyRef: {name: p0}\n")).await;
+    tenant.published("the change is published", |bundle| !tenant.serves(bundle, "k0")).await;
+    let published = began.elapsed();
+    drop(tenant.says("virtualkey", "k0", "Ready", "True", "Ready").await);
+    quiet(&second).await;
+    let (cpu, parts) = (second.cpu() - cpu, second.metric("portolan_operator_bundle_writes_total").await - writes);
+    writeln!(text, "one change: published {} ms after kubectl began, {parts} writes, {} ms of CPU", published.as_millis(), cpu.as_millis())
+        .expect("text");
+    println!("{text}");
+    assert!(steady < Duration::from_secs(30), "{text}");
+    assert!(memory < 200 << 10, "{text}");
+    assert!(statuses < 1.0 && writes < 1.0, "a restart writes nothing: {text}");
+    assert!(parts <= 2.0, "{text}");
+}
+
+/// Waits until it has written no status for a while.
+async fn quiet(carrier: &Carrier) {
+    let mut before = -1.0;
+    loop {
+        let now = carrier.metric("portolan_operator_status_writes_total").await;
+        if now <= before {
+            return;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Waits longer than other tests may: so many objects take their time.
+async fn patiently(what: &str, seconds: u64, mut ask: impl AsyncFnMut() -> Option<()>) {
+    let began = Instant::now();
+    while ask().await.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(seconds), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
