@@ -172,10 +172,13 @@ pub struct Seen<'n, 'c> {
 }
 
 impl<'n, 'c> Seen<'n, 'c> {
-    /// Applies manifests and waits until all of them are Ready.
+    /// Applies a gateway `main` with more beside it, and waits until all of it is Ready and has every pod that it wants: a
+    /// gateway is Ready when every replica that is ready serves it.
     pub async fn applied(portolan: &Portolan, namespace: &'n Namespace<'c>, manifests: &str) -> Self {
         namespace.apply(manifests).await;
         let seen = Self::of(portolan, namespace);
+        seen.ready().await;
+        namespace.kubectl(&["rollout", "status", "deployment/main", "--timeout=90s"]).await;
         seen.ready().await;
         seen
     }
@@ -251,9 +254,7 @@ impl<'n, 'c> Seen<'n, 'c> {
 
 fn plural(kind: &str) -> String {
     let lower = kind.to_lowercase();
-    lower
-        .strip_suffix('y')
-        .map_or_else(|| format!("{lower}s"), |stem| if lower.ends_with("key") { format!("{lower}s") } else { format!("{stem}ies") })
+    lower.strip_suffix("policy").map_or_else(|| format!("{lower}s"), |stem| format!("{stem}policies"))
 }
 
 /// Asks one pod for a chat, on a connection of its own.
