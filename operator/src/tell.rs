@@ -1,10 +1,11 @@
 //! Writes statuses and Events: apart from everything else, so that no publishing waits for them.
 //!
-//! The queue holds one text for each object; a newer one takes its place. So it is never longer than there are objects.
+//! The queue holds one text for each object; a newer one takes its place. So it is never longer than there are objects. Of
+//! an object one text is on its way at a time: two could overtake one another, and the older one would stay.
 
 mod event;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,41 @@ struct Wanted {
 struct Queue {
     order: VecDeque<ObjectId>,
     wanted: BTreeMap<ObjectId, Wanted>,
+    /// Objects whose status is on its way; what comes for them meanwhile waits here.
+    writing: BTreeSet<ObjectId>,
+}
+
+impl Queue {
+    fn put(&mut self, id: ObjectId, wanted: Wanted, newer: bool) {
+        if !newer && self.wanted.contains_key(&id) {
+            return;
+        }
+        if self.wanted.insert(id.clone(), wanted).is_none() && !self.writing.contains(&id) {
+            self.order.push_back(id);
+        }
+    }
+
+    /// The next that may be written. [`Self::written`] must follow.
+    fn next(&mut self) -> Option<(ObjectId, Wanted)> {
+        while let Some(id) = self.order.pop_front() {
+            // One may stand here twice: taken back, and put again.
+            if self.writing.contains(&id) {
+                continue;
+            }
+            if let Some(wanted) = self.wanted.remove(&id) {
+                self.writing.insert(id.clone());
+                return Some((id, wanted));
+            }
+        }
+        None
+    }
+
+    fn written(&mut self, id: &ObjectId) {
+        self.writing.remove(id);
+        if self.wanted.contains_key(id) {
+            self.order.push_back(id.clone());
+        }
+    }
 }
 
 /// Tells what became of objects.
@@ -62,20 +98,18 @@ impl Teller {
         self.put(id, Wanted { uid, status, attempts: 0 }, true);
     }
 
-    /// What still waits for an object is outdated: its status is right.
-    pub fn withdraw(&self, id: &ObjectId) {
-        self.look(|queue| queue.wanted.remove(id));
+    /// What still waits for an object is outdated: its status is right, unless another is on its way, which it then follows.
+    pub fn withdraw(&self, id: &ObjectId, uid: &str, status: &Value) {
+        self.look(|queue| {
+            queue.wanted.remove(id);
+            if queue.writing.contains(id) {
+                queue.put(id.clone(), Wanted { uid: uid.to_owned(), status: status.clone(), attempts: 0 }, true);
+            }
+        });
     }
 
     fn put(&self, id: ObjectId, wanted: Wanted, newer: bool) {
-        self.look(|queue| {
-            if !newer && queue.wanted.contains_key(&id) {
-                return;
-            }
-            if queue.wanted.insert(id.clone(), wanted).is_none() {
-                queue.order.push_back(id);
-            }
-        });
+        self.look(|queue| queue.put(id, wanted, newer));
         self.filled.notify_one();
     }
 
@@ -86,13 +120,16 @@ impl Teller {
 
     async fn writer(&self, gather: &Gather, term: &Term) {
         while term.check().is_ok() {
-            let Some((id, wanted)) = self.next() else {
+            let Some((id, wanted)) = self.look(Queue::next) else {
                 self.filled.notified().await;
                 continue;
             };
             // Others may sleep while there is more.
             self.filled.notify_one();
-            if let Err(error) = self.write(gather, &id, &wanted).await {
+            let written = self.write(gather, &id, &wanted).await;
+            self.look(|queue| queue.written(&id));
+            self.filled.notify_one();
+            if let Err(error) = written {
                 // What the API server says no to is tried a few times; while it says nothing, for ever.
                 let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
                 let attempts = wanted.attempts + u32::from((400..500).contains(&code) && code != 429);
@@ -108,17 +145,6 @@ impl Teller {
                 self.put(id, Wanted { attempts, ..wanted }, false);
             }
         }
-    }
-
-    fn next(&self) -> Option<(ObjectId, Wanted)> {
-        self.look(|queue| {
-            while let Some(id) = queue.order.pop_front() {
-                if let Some(wanted) = queue.wanted.remove(&id) {
-                    return Some((id, wanted));
-                }
-            }
-            None
-        })
     }
 
     async fn write(&self, gather: &Gather, id: &ObjectId, wanted: &Wanted) -> Result<(), kube::Error> {
@@ -171,4 +197,48 @@ fn patch(before: &Value, wanted: &Wanted) -> Value {
         status[key.as_str()] = Value::Null;
     }
     json!({ "metadata": { "uid": wanted.uid }, "status": status })
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::report::Kind;
+
+    use super::*;
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId { kind: Kind::VirtualKey, namespace: "ai".to_owned(), name: name.to_owned() }
+    }
+
+    fn wanted(status: &str) -> Wanted {
+        Wanted { uid: "u".to_owned(), status: json!(status), attempts: 0 }
+    }
+
+    #[test]
+    fn of_an_object_one_status_is_on_its_way_and_the_newest_follows_it() {
+        let mut queue = Queue::default();
+        queue.put(id("a"), wanted("1"), true);
+        assert_eq!(queue.next(), Some((id("a"), wanted("1"))));
+        queue.put(id("a"), wanted("2"), true);
+        queue.put(id("b"), wanted("1"), true);
+        queue.put(id("a"), wanted("3"), true);
+        assert_eq!(queue.next(), Some((id("b"), wanted("1"))), "another object does not wait");
+        assert_eq!(queue.next(), None, "the first is on its way still");
+        queue.written(&id("a"));
+        assert_eq!(queue.next(), Some((id("a"), wanted("3"))));
+        queue.written(&id("a"));
+        assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_and_put_again_is_written_once() {
+        let mut queue = Queue::default();
+        queue.put(id("a"), wanted("1"), true);
+        queue.wanted.remove(&id("a"));
+        queue.put(id("a"), wanted("2"), true);
+        assert_eq!(queue.next(), Some((id("a"), wanted("2"))));
+        assert_eq!(queue.next(), None);
+        queue.put(id("a"), wanted("1"), false);
+        queue.written(&id("a"));
+        assert_eq!(queue.next(), Some((id("a"), wanted("1"))), "what failed is tried again");
+    }
 }

@@ -102,6 +102,7 @@ spec:
     image: {}
     imagePullPolicy: IfNotPresent
     args: [--config.file=/etc/prometheus/prometheus.yml, --storage.tsdb.path=/data]
+    readinessProbe: {{httpGet: {{path: /-/ready, port: 9090}}, periodSeconds: 1}}
     securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
     volumeMounts: [{{name: files, mountPath: /etc/prometheus}}, {{name: data, mountPath: /data}}]
   volumes: [{{name: files, configMap: {{name: prometheus}}}}, {{name: data, emptyDir: {{}}}}]

@@ -189,7 +189,7 @@ impl Chapter<'_> {
         let facts = Facts { generation, judged, serving_generation: report.serving_generation, programmed, expired, own };
         let wanted = status::of(&facts, &known.status, scene.now);
         if wanted == known.status {
-            self.teller.withdraw(id);
+            self.teller.withdraw(id, &known.uid, &wanted);
         } else {
             self.teller.tell(id.clone(), known.uid.clone(), wanted);
         }
