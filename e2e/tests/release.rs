@@ -1,6 +1,6 @@
 //! The life of a release, on a cluster of its own: installed with a gateway, tested, upgraded and rolled back under traffic,
 //! and gone without a trace.
-#![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails the test")]
 
 use std::path::{Path, PathBuf};
 
