@@ -2,9 +2,21 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "tests measure with the clock of the machine; what fails in a helper fails the test"
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "tests measure with the clock of the machine; what fails in a helper fails the test; a story of a cluster is told in one go"
 )]
 
+mod argocd;
+mod failover;
 mod ground;
 mod images;
+mod keys;
+mod masses;
+mod prometheus;
+mod quickstart;
+mod rolling;
+mod security;
+mod serving;
 mod smoke;
+mod tenants;
