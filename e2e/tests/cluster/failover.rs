@@ -35,15 +35,16 @@ async fn a_leader_that_hangs_is_replaced_within_twenty_seconds_and_brings_no_rev
     seen.models(&["demo", "on-its-way"]).await;
     portolan.cluster.signal_pod(&old, "STOP");
     let paused = Instant::now();
+    // Suspended, since a mass that is deleted would be held back.
     for key in &keys {
-        seen.api("VirtualKey", "virtualkeys").delete(key, &kube::api::DeleteParams::default()).await.expect("it is there");
+        seen.patch("VirtualKey", key, json!({"spec": {"suspend": true}})).await;
     }
     let new = another_leads(portolan, &old).await;
     let took = paused.elapsed();
     eprintln!("{new} leads {:.1} s after {old} stopped", took.as_secs_f64());
     assert!(took <= Duration::from_secs(20), "{took:?}");
     for text in &texts {
-        until_every(&pods, text, "demo", paused, |answer| answer.status == 401).await;
+        until_every(&pods, text, "demo", paused, |answer| matches!(answer.status, 401 | 403)).await;
     }
     eprintln!("all 100 keys are refused by every replica {:.1} s after the leader stopped", paused.elapsed().as_secs_f64());
 
@@ -55,7 +56,7 @@ async fn a_leader_that_hangs_is_replaced_within_twenty_seconds_and_brings_no_rev
         for text in texts.iter().step_by(7) {
             for pod in &pods {
                 let answer = ask(*pod, text, "demo").await;
-                assert_eq!(answer.status, 401, "a revoked key answers again");
+                assert!(matches!(answer.status, 401 | 403), "a revoked key answers again: {}", answer.status);
                 asked += 1;
             }
         }
