@@ -24,11 +24,22 @@ impl Carrier {
         Self::start_with(cluster, &["--namespace", namespace, "--lease-namespace", namespace]).await
     }
 
+    /// The same, built as it is shipped: for what is measured.
+    pub async fn shipped(cluster: &Cluster, namespace: &str) -> Self {
+        Self::start_of("release", cluster, &["--namespace", namespace, "--lease-namespace", namespace]).await
+    }
+
     /// One with these flags.
     pub async fn start_with(cluster: &Cluster, flags: &[&str]) -> Self {
+        Self::start_of("dev", cluster, flags).await
+    }
+
+    async fn start_of(profile: &'static str, cluster: &Cluster, flags: &[&str]) -> Self {
         let directory = TempDir::new().expect("a folder");
         let log = File::create(directory.path().join("log")).expect("a file");
-        let program = tokio::task::spawn_blocking(|| gateway::binary("portolan-operator")).await.expect("a binary");
+        let build =
+            move || if profile == "dev" { gateway::binary("portolan-operator") } else { gateway::binary_of(profile, "portolan-operator") };
+        let program = tokio::task::spawn_blocking(build).await.expect("a binary");
         let mut command = Command::new(program);
         command.args(["run", "--admin", "127.0.0.1:0", "--image", "portolan:test"]).args(flags);
         command.env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

@@ -115,6 +115,11 @@ impl Tenant {
         format!("/{group}/namespaces/{}/{plural}", self.namespace.name())
     }
 
+    /// What makes objects here, also in tasks of their own.
+    pub fn creator(&self) -> Creator {
+        Creator { client: self.client.clone(), namespace: self.namespace.name().to_owned() }
+    }
+
     async fn read(&self, path: &str) -> Option<Value> {
         let request = http::Request::get(path).body(Vec::new()).expect("a request");
         match self.client.request::<Value>(request).await {
@@ -214,6 +219,22 @@ impl Tenant {
             "observedGeneration": deployment["metadata"]["generation"], "replicas": count, "updatedReplicas": count, "readyReplicas": count,
         }});
         self.kubectl(&["patch", "deployment", "main", "--subresource", "status", "--type", "merge", "-p", &status.to_string()]).await;
+    }
+}
+
+/// Makes objects in a namespace.
+pub struct Creator {
+    client: kube::Client,
+    namespace: String,
+}
+
+impl Creator {
+    /// Makes an object of the group.
+    pub async fn create(&self, plural: &str, object: &Value) {
+        let path = format!("/apis/portolan.dev/v1alpha1/namespaces/{}/{plural}", self.namespace);
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(object.to_string().into_bytes()).expect("a request");
+        self.client.request::<Value>(request).await.expect("it is taken");
     }
 }
 
