@@ -53,6 +53,14 @@ pub enum PublishError {
     Newer(Torn),
 }
 
+impl PublishError {
+    /// Whether the API server answered, and said no.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Api { error, .. } if matches!(&**error, kube::Error::Api(status) if matches!(status.code, 403 | 404)))
+    }
+}
+
 /// What a gateway's pods find, as this leader knows it.
 pub struct Shelf {
     client: Client,

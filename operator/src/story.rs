@@ -215,6 +215,11 @@ impl<'a> Chapter<'a> {
                     });
                 }
                 Err(error @ PublishError::Newer(_)) => supplied.behind = Some(error.to_string()),
+                // A namespace that is not bound, or that is going: what is wrong with one gateway holds up no other.
+                Err(error) if error.is_refused() => {
+                    tracing::warn!(%error, namespace = name.0, gateway = name.1, "what is published is not for the operator to read");
+                    supplied.behind = Some(error.to_string());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
