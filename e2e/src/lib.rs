@@ -18,6 +18,19 @@ use std::time::{Duration, Instant};
 /// The longest that a test waits for a condition. Far beyond what any claim allows: it ends a hung test, it proves nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whether the tests run that measure a machine that has nothing else to do: `PORTOLAN_E2E_SOAK=1`. Tells of the skip
+/// otherwise.
+#[must_use]
+pub fn has_time_to_soak(what: &str) -> bool {
+    let asked = std::env::var_os("PORTOLAN_E2E_SOAK").is_some_and(|value| !value.is_empty());
+    if !asked {
+        cluster::say(&format!(
+            "SKIPPED {what}: it measures times and memory; PORTOLAN_E2E_SOAK=1 runs it, with nothing else on the machine"
+        ));
+    }
+    asked
+}
+
 /// Asks until there is an answer.
 ///
 /// # Panics

@@ -158,6 +158,9 @@ async fn with_twelve_thousand_objects_an_edit_is_served_within_a_second_and_a_re
         eprintln!("SKIPPED twelve thousand objects: not in a foreign cluster");
         return;
     }
+    if !e2e::has_time_to_soak("twelve thousand objects in a cluster") {
+        return;
+    }
     let namespace = portolan.alone("with_twelve_thousand").await;
     let seen = Seen::applied(portolan, &namespace, &a_gateway(4)).await;
     let began = Instant::now();

@@ -32,6 +32,9 @@ fn object(kind: &str, name: &str, spec: Value) -> Value {
 
 #[tokio::test]
 async fn a_start_with_many_objects_is_soon_steady_and_one_change_is_cheap() {
+    if !e2e::has_time_to_soak("an operator with twelve thousand objects") {
+        return;
+    }
     // Its own API server: others would be slowed down.
     let cluster: &'static _ = Box::leak(Box::new(crate::tenant::started().await));
     let tenant = Tenant::on(cluster, "a_start_with_many").await;
