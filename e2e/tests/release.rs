@@ -83,18 +83,18 @@ async fn a_release_lives_under_traffic_and_leaves_only_the_objects_of_people() {
     let told = release.shell(&format!("helm install portolan {old} -n {SYSTEM} {VALUES} --wait --timeout 120s")).await;
     assert!(told.contains("run `helm upgrade` with the same values"), "{told}");
     release.shell(&format!("helm upgrade portolan {old} -n {SYSTEM} {VALUES} --wait --timeout 120s")).await;
-    release.shell(&format!("kubectl -n {SYSTEM} wait --for=condition=Ready llmgateway/portolan --timeout=90s")).await;
+    release.shell(&format!("kubectl -n {SYSTEM} wait --for=condition=Ready llmgateway/gateway --timeout=90s")).await;
     let tested = release.shell(&format!("helm test portolan -n {SYSTEM} --timeout 120s")).await;
     assert!(tested.contains("Succeeded"), "{tested}");
     assert!(release.column().await.contains("Why"));
-    let uid = release.field("llmgateway portolan", ".metadata.uid").await;
+    let uid = release.field("llmgateway gateway", ".metadata.uid").await;
     let objects = format!("{SIMULATED}{KEY}");
     cluster.kubectl_with(&objects, &["-n", SYSTEM, "apply", "-f", "-"]).await;
     release.shell(&format!("kubectl -n {SYSTEM} wait --for=condition=Ready llmproviders,virtualkeys --all --timeout=60s")).await;
 
     let secret = Api::<Secret>::namespaced(cluster.client(), SYSTEM).get("app-key").await.expect("the key's Secret");
     let key = String::from_utf8(secret.data.and_then(|mut data| data.remove("apiKey")).expect("a text").0).expect("text");
-    let service = release.field("service portolan", ".spec.clusterIP").await;
+    let service = release.field("service gateway", ".spec.clusterIP").await;
     let door = std::net::SocketAddr::new(service.parse().expect("an address"), 80);
     until("the Service takes connections", async || tokio::net::TcpStream::connect(door).await.ok()).await;
     let load =
@@ -104,13 +104,13 @@ async fn a_release_lives_under_traffic_and_leaves_only_the_objects_of_people() {
     let changes = "--set logLevel=debug,gateway.spec.replicas=3";
     release.shell(&format!("helm upgrade portolan charts/portolan -n {SYSTEM} {VALUES} {changes} --wait --timeout 120s")).await;
     until("the gateway has three replicas", async || {
-        (release.field("deployment portolan", ".status.readyReplicas").await == "3").then_some(())
+        (release.field("deployment gateway", ".status.readyReplicas").await == "3").then_some(())
     })
     .await;
-    assert_eq!(release.field("llmgateway portolan", ".metadata.uid").await, uid, "it is the same one");
+    assert_eq!(release.field("llmgateway gateway", ".metadata.uid").await, uid, "it is the same one");
     assert!(release.column().await.contains("Reason"), "the definitions are upgraded with the release");
     release.shell(&format!("helm rollback portolan 1 -n {SYSTEM} --wait --timeout 120s")).await;
-    assert_eq!(release.field("llmgateway portolan", ".metadata.uid").await, uid, "a rollback to a revision without it keeps it");
+    assert_eq!(release.field("llmgateway gateway", ".metadata.uid").await, uid, "a rollback to a revision without it keeps it");
     assert!(release.column().await.contains("Why"), "and brings the definitions of then");
     load.end("under an upgrade and a rollback").await.assert_whole();
 

@@ -103,6 +103,7 @@ fn values_that_mean_nothing_are_refused_with_their_name() {
         ("{tenantNamespaces: [Team]}", "tenantNamespaces"),
         ("{watchNamespaces: [a], clusterWide: true}", "clusterWide"),
         ("{watchNamespaces: [a], gateway: {create: true}}", "gateway.namespace portolan-system is not one of watchNamespaces"),
+        ("{gateway: {create: true, name: portolan}}", "gateway.name portolan is the name of the operator's own Deployment"),
     ] {
         let said = template(&helm, values, &[]).err().unwrap_or_else(|| panic!("{values} is taken"));
         assert!(said.contains(word), "{values}: {said}");
