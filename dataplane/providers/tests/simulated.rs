@@ -370,3 +370,22 @@ fn the_check_of_schemas_finds_what_is_wrong() {
         assert_ne!(schemas.complaints("Message", &answer), Vec::<String>::new(), "{answer}");
     }
 }
+
+#[test]
+fn the_seed_decides_what_is_said_and_the_same_seed_says_the_same() {
+    let request = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] }).to_string();
+    let said = |seed: u64| body(play(&Simulated { seed, ..config() }, Surface::ChatCompletions, request.as_bytes(), 0));
+    assert_eq!(said(7), said(7));
+    assert_ne!(said(7), said(8));
+}
+
+#[test]
+fn the_arguments_of_a_simulated_call_have_what_the_tool_requires() {
+    let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" }, "days": { "type": "integer" } }, "required": ["city", "days"] });
+    let tool = json!({ "type": "function", "function": { "name": "weather", "parameters": parameters } });
+    let request = json!({ "model": "m", "tools": [tool], "tool_choice": "required", "messages": [{ "role": "user", "content": "hi" }] });
+    let answer = whole(Surface::ChatCompletions, &request);
+    let arguments = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].as_str().expect("arguments");
+    let arguments: Value = serde_json::from_str(arguments).expect("JSON");
+    assert!(arguments["city"].is_string() && arguments["days"].is_i64(), "{arguments}");
+}
