@@ -7,6 +7,7 @@ mod bounds;
 mod browsers;
 mod client;
 mod conditions;
+mod counts;
 mod fair_share;
 mod fallback;
 mod hostile;
