@@ -4,6 +4,7 @@
 //! no watch and becomes a report instead. Of Secrets and ConfigMaps only those that objects refer to are read, by name.
 
 mod named;
+mod pace;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ pub struct Pod {
 pub struct Deployed {
     /// Pods that it has.
     pub replicas: i32,
-    /// All of them are of its newest template.
+    /// All that it should have are there, of its newest template, and ready.
     pub rolled_out: bool,
 }
 

@@ -13,6 +13,7 @@ pub mod apply;
 pub mod args;
 pub mod check;
 pub mod clock;
+pub mod connect;
 pub mod gather;
 pub mod keys;
 pub mod lease;

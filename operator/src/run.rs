@@ -4,18 +4,22 @@ use std::io;
 use std::sync::Arc;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::Config;
 use kube::api::Api;
-use kube::{Client, Config};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Doors};
 use crate::args::Run;
+use crate::connect;
 use crate::gather::Gather;
 use crate::lease::Candidate;
 use crate::metrics::Metrics;
 use crate::render::Surroundings;
 use crate::story::Story;
+
+/// What a watch stumbles over is told by `gather`, not once more by the library each time that it is tried.
+const QUIET: &str = "kube_runtime=error,kube_client=error";
 
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +55,7 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// # Errors
 /// See [`RunError`].
 pub fn run(settings: Run) -> Result<(), RunError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{}", settings.log_level))?;
     // Somebody else's log may be in place already, and TLS too: then those serve.
     drop(tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(io::stderr).try_init());
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -75,7 +79,7 @@ pub fn run(settings: Run) -> Result<(), RunError> {
 /// See [`RunError`].
 pub async fn look_after(config: Config, settings: Run, leave: impl Future<Output = ()>) -> Result<(), RunError> {
     let own_namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config)?;
+    let client = connect::client(config)?;
     let metrics = Metrics::new()?;
     let gather = Gather::start(client.clone(), &settings.namespaces);
     let listener = tokio::net::TcpListener::bind(settings.admin).await.map_err(io_error("cannot bind --admin"))?;

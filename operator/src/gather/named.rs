@@ -13,6 +13,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 
+use super::pace::{Pace, Stumbling};
 use super::watches::name_of;
 use super::{Gather, GatherError, Gathered, PREFIX};
 
@@ -143,11 +144,11 @@ impl Gather {
         match source {
             Source::Secret => {
                 let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &namespace);
-                self.named(source, namespace, watcher::watcher(api, config).default_backoff()).await;
+                self.named(source, namespace, watcher::watcher(api, config).backoff(Pace::new())).await;
             }
             Source::ConfigMap => {
                 let api: Api<PartialObjectMeta<ConfigMap>> = Api::namespaced(self.client.clone(), &namespace);
-                self.named(source, namespace, watcher::watcher(api, config).default_backoff()).await;
+                self.named(source, namespace, watcher::watcher(api, config).backoff(Pace::new())).await;
             }
         }
     }
@@ -162,8 +163,9 @@ impl Gather {
     {
         let mut events = std::pin::pin!(events);
         let mut listed: BTreeSet<Name> = BTreeSet::new();
-        let mut told = false;
+        let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
+            event.iter().for_each(|event| stumbling.heard(event));
             let changed = match event {
                 Ok(Event::Init) => {
                     listed.clear();
@@ -177,13 +179,12 @@ impl Gather {
                 Ok(Event::Apply(found)) => self.look(|seen| seen.named_changed(source, name_of(&found), found.resource_version())),
                 Ok(Event::Delete(found)) => self.look(|seen| seen.named_gone(source, name_of(&found))),
                 Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
+                    if stumbling.begins() {
                         tracing::warn!(%error, ?source, namespace, "the watch of a namespace stumbled");
                     }
                     continue;
                 }
             };
-            told = false;
             if changed {
                 self.ring();
             }

@@ -24,6 +24,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 
+use super::pace::{Pace, Stumbling};
 use super::{Deployed, Gather, Gathered, Pod};
 use crate::render::labels;
 
@@ -61,9 +62,11 @@ impl Gather {
     }
 
     async fn objects(self: Arc<Self>, api: Api<DynamicObject>, kind: Kind, scope: Option<String>, watch: String) {
-        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
+        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).backoff(Pace::new()));
         let mut listed: BTreeSet<Name> = BTreeSet::new();
+        let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
+            event.iter().for_each(|event| stumbling.heard(event));
             let changed = match event {
                 Ok(Event::Init) => {
                     listed.clear();
@@ -87,7 +90,9 @@ impl Gather {
                     true
                 }
                 Err(error) => {
-                    tracing::warn!(%error, watch, "a watch stumbled");
+                    if stumbling.begins() {
+                        tracing::warn!(%error, watch, "a watch stumbled");
+                    }
                     false
                 }
             };
@@ -109,8 +114,10 @@ impl Gather {
 
     async fn pods(self: Arc<Self>, api: Api<ApiPod>, scope: Option<String>) {
         let config = watcher::Config::default().labels(labels::GATEWAY);
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        let mut events = std::pin::pin!(watcher::watcher(api, config).backoff(Pace::new()));
+        let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
+            event.iter().for_each(|event| stumbling.heard(event));
             match event {
                 Ok(Event::Init) => {
                     self.look(|seen| seen.pods.retain(|name, _| scope.as_ref().is_some_and(|scope| name.0 != *scope)));
@@ -121,7 +128,9 @@ impl Gather {
                 }),
                 Ok(Event::InitDone) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the watch of pods stumbled");
+                    if stumbling.begins() {
+                        tracing::warn!(%error, "the watch of pods stumbled");
+                    }
                     continue;
                 }
             }
@@ -131,8 +140,10 @@ impl Gather {
 
     async fn deployments(self: Arc<Self>, api: Api<Deployment>) {
         let config = watcher::Config::default().labels(labels::MANAGED);
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        let mut events = std::pin::pin!(watcher::watcher(api, config).backoff(Pace::new()));
+        let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
+            event.iter().for_each(|event| stumbling.heard(event));
             match event {
                 Ok(Event::InitApply(found) | Event::Apply(found)) => self.look(|seen| {
                     seen.deployments.insert(name_of(&found), deployed(&found));
@@ -142,7 +153,9 @@ impl Gather {
                 }),
                 Ok(Event::Init | Event::InitDone) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the watch of Deployments stumbled");
+                    if stumbling.begins() {
+                        tracing::warn!(%error, "the watch of Deployments stumbled");
+                    }
                     continue;
                 }
             }
@@ -158,7 +171,7 @@ impl Gather {
     {
         let api: Api<PartialObjectMeta<K>> = self.api(scope);
         let config = watcher::Config::default().labels(labels::MANAGED);
-        let events = watcher::watcher(api, config).default_backoff();
+        let events = watcher::watcher(api, config).backoff(Pace::new());
         self.spawn(Arc::clone(self).rendered(kind, events));
     }
 
@@ -168,13 +181,17 @@ impl Gather {
         events: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<K>>>>,
     ) {
         let mut events = std::pin::pin!(events);
+        let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
+            event.iter().for_each(|event| stumbling.heard(event));
             let strayed = match event {
                 Ok(Event::Apply(found) | Event::InitApply(found)) => self.look(|seen| changed(seen, kind, &found.metadata)),
                 Ok(Event::Delete(found)) => self.look(|seen| deleted(seen, kind, &found.metadata)),
                 Ok(Event::Init | Event::InitDone) => false,
                 Err(error) => {
-                    tracing::warn!(%error, kind, "the watch of what was rendered stumbled");
+                    if stumbling.begins() {
+                        tracing::warn!(%error, kind, "the watch of what was rendered stumbled");
+                    }
                     false
                 }
             };
@@ -215,8 +232,9 @@ fn deployed(found: &Deployment) -> Deployed {
     let replicas = status.replicas.unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
     let wanted = found.spec.replicas.unwrap_or(1);
+    let ready = status.ready_replicas.unwrap_or(0);
     let observed = status.observed_generation >= found.metadata.generation;
-    Deployed { replicas, rolled_out: observed && updated == replicas && updated >= wanted }
+    Deployed { replicas, rolled_out: observed && updated == replicas && updated >= wanted && ready >= wanted }
 }
 
 pub(super) fn name_of<K: ResourceExt>(object: &K) -> Name {

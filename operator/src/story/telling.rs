@@ -404,7 +404,10 @@ fn waiting(scene: &Scene<'_>, id: &ObjectId, open: &Open, supplied: &BTreeMap<Na
         }
         let rolled = scene.seen.deployments.get(name).is_some_and(|deployed| deployed.rolled_out);
         if id.kind == Kind::LLMGateway && !rolled {
-            return Some(Programmed::Waiting(Reason::Propagating, "its Deployment is rolling out".to_owned()));
+            return Some(Programmed::Waiting(
+                Reason::Propagating,
+                "not all replicas of its Deployment are up to date and ready".to_owned(),
+            ));
         }
     }
     None
