@@ -61,17 +61,18 @@ pub struct Rendered {
 #[must_use]
 pub fn objects(subject: Subject<'_>) -> Vec<Rendered> {
     let (name, account) = (subject.name.to_owned(), access::account_name(subject.name));
-    let some = |kind, name: &String, resource, body| Rendered { kind, name: name.clone(), resource, body: Some(body) };
+    let maybe = |kind, name: &String, resource, body| Rendered { kind, name: name.clone(), resource, body };
+    let some = |kind, name: &String, resource, body| maybe(kind, name, resource, Some(body));
     let scaler = ApiResource::erase::<HorizontalPodAutoscaler>(&());
     vec![
         some("ServiceAccount", &account, ApiResource::erase::<ServiceAccount>(&()), access::service_account(subject)),
-        some("Role", &account, ApiResource::erase::<Role>(&()), access::role(subject)),
-        some("RoleBinding", &account, ApiResource::erase::<RoleBinding>(&()), access::role_binding(subject)),
+        maybe("Role", &account, ApiResource::erase::<Role>(&()), access::role(subject)),
+        maybe("RoleBinding", &account, ApiResource::erase::<RoleBinding>(&()), access::role_binding(subject)),
         some("Service", &name, ApiResource::erase::<Service>(&()), reach::service(subject)),
         some("NetworkPolicy", &name, ApiResource::erase::<NetworkPolicy>(&()), reach::network_policy(subject)),
         some("Deployment", &name, ApiResource::erase::<Deployment>(&()), pods::deployment(subject)),
         some("PodDisruptionBudget", &name, ApiResource::erase::<PodDisruptionBudget>(&()), pods::disruption_budget(subject)),
-        Rendered { kind: "HorizontalPodAutoscaler", name, resource: scaler, body: pods::autoscaler(subject) },
+        maybe("HorizontalPodAutoscaler", &name, scaler, pods::autoscaler(subject)),
     ]
 }
 

@@ -123,3 +123,17 @@ fn what_people_need_is_laid_over_the_template() {
     let mounts = container(&all)["volumeMounts"].as_array().expect("mounts");
     assert!(mounts.iter().any(|mount| mount["mountPath"] == "/var/token" && mount["readOnly"] == true));
 }
+
+#[test]
+fn pods_that_are_brought_files_have_neither_token_nor_right() {
+    let all = rendered(json!({"delivery": "Files"}));
+    let pod = &body(&all, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let args = container(&all)["args"].to_string();
+    assert!(args.contains("--snapshot-dir") && !args.contains("--watch-api"), "{args}");
+    for kind in ["Role", "RoleBinding"] {
+        assert!(all.iter().any(|one| one.kind == kind && one.body.is_none()), "a {kind} that is there must go");
+    }
+    let watching = rendered(json!({}));
+    assert_eq!(body(&watching, "Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"], true);
+}

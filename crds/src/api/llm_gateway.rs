@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::shared::{DataPlaneStatus, Namespaces};
-use super::workload::{Autoscaling, NetworkAccess, PodTemplate, Service};
+use super::workload::{Autoscaling, Delivery, NetworkAccess, PodTemplate, Service};
 
 /// One data plane: who may attach keys to it and what it allows.
 #[derive(CustomResource, Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
@@ -59,6 +59,9 @@ pub struct LLMGatewaySpec {
     /// Lets the load decide how many replicas there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
+    /// How the pods learn of changes.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// The version of the data plane, as a tag of its image; by default the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
@@ -91,6 +94,7 @@ impl LLMGatewaySpec {
             drain: Drain::default(),
             replicas: replicas(),
             autoscaling: None,
+            delivery: Delivery::default(),
             version: None,
             service: Service::default(),
             network_access: NetworkAccess::default(),

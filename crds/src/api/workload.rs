@@ -29,6 +29,16 @@ fn target_cpu_percent() -> i32 {
     70
 }
 
+/// How pods learn of changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Delivery {
+    /// They watch one object of the API server, with a token that may read the gateway's bundle alone: within a second.
+    #[default]
+    Watch,
+    /// They have no token and no right; the kubelet brings changes to their volume, within about two minutes.
+    Files,
+}
+
 /// How clients reach the pods.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

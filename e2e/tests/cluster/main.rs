@@ -9,6 +9,7 @@
 
 mod argocd;
 mod failover;
+mod files;
 mod ground;
 mod images;
 mod keys;

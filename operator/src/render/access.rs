@@ -1,5 +1,6 @@
 //! What the pods may: read the objects of their own bundle, by name, and nothing else.
 
+use crds::api::workload::Delivery;
 use serde_json::{Value, json};
 use snapshot::GatewayId;
 use snapshot::bundle::{PARTS, PartKind, Slot, index_name, part_name};
@@ -20,9 +21,13 @@ pub(super) fn service_account(subject: Subject<'_>) -> Value {
     json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": false })
 }
 
-pub(super) fn role(subject: Subject<'_>) -> Value {
+/// None for pods without a token: what they could not use they need not have.
+pub(super) fn role(subject: Subject<'_>) -> Option<Value> {
+    if subject.spec.delivery == Delivery::Files {
+        return None;
+    }
     let (index, maps, secrets) = names(subject);
-    json!({
+    Some(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": metadata(subject, &account_name(subject.name)),
@@ -31,18 +36,21 @@ pub(super) fn role(subject: Subject<'_>) -> Value {
             { "apiGroups": [""], "resources": ["configmaps"], "resourceNames": maps, "verbs": ["get"] },
             { "apiGroups": [""], "resources": ["secrets"], "resourceNames": secrets, "verbs": ["get"] },
         ],
-    })
+    }))
 }
 
-pub(super) fn role_binding(subject: Subject<'_>) -> Value {
+pub(super) fn role_binding(subject: Subject<'_>) -> Option<Value> {
+    if subject.spec.delivery == Delivery::Files {
+        return None;
+    }
     let account = account_name(subject.name);
-    json!({
+    Some(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
         "metadata": metadata(subject, &account),
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account },
         "subjects": [{ "kind": "ServiceAccount", "name": account, "namespace": subject.namespace }],
-    })
+    }))
 }
 
 /// Names of the objects of the gateway's bundle: the index, the ConfigMaps and the Secrets of parts.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::api::workload::{Amounts, PodTemplate, TaintEffect, Toleration, Volume};
+use crds::api::workload::{Amounts, Delivery, PodTemplate, TaintEffect, Toleration, Volume};
 use serde_json::{Map, Value, json};
 
 use super::{Subject, access, labels, metadata};
@@ -72,7 +72,7 @@ fn pod(subject: Subject<'_>) -> Value {
     let (volumes, mounts) = volumes(subject);
     let mut pod = json!({
         "serviceAccountName": access::account_name(subject.name),
-        "automountServiceAccountToken": true,
+        "automountServiceAccountToken": subject.spec.delivery == Delivery::Watch,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": i64::from(drain.delay_seconds) + i64::from(drain.timeout_seconds) + 5,
         "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
@@ -101,7 +101,6 @@ fn container(subject: Subject<'_>, mounts: &[Value]) -> Value {
         SNAPSHOT_FOLDER.to_owned(),
         "--last-good-dir".to_owned(),
         LAST_GOOD_FOLDER.to_owned(),
-        "--watch-api".to_owned(),
         "--gateway".to_owned(),
         format!("{}/{}", subject.namespace, subject.name),
         "--listen".to_owned(),
@@ -109,6 +108,10 @@ fn container(subject: Subject<'_>, mounts: &[Value]) -> Value {
         "--admin".to_owned(),
         "0.0.0.0:9090".to_owned(),
     ];
+    match subject.spec.delivery {
+        Delivery::Watch => args.push("--watch-api".to_owned()),
+        Delivery::Files => {}
+    }
     if subject.spec.pod_template.extra_ca_config_map_ref.is_some() {
         args.extend(["--extra-ca".to_owned(), format!("{EXTRA_CA_FOLDER}/ca.pem")]);
     }

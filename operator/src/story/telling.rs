@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crds::api::workload::Delivery;
 use crds::compile::Compiled;
 use crds::report::{Kind, ObjectId, Report, Verdict};
 use crds::world::Name;
@@ -22,6 +23,8 @@ use crate::status::{self, Facts, Judged, Programmed, Reason};
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// So long may an object be on its way before it is told that something is wrong.
 const CONVERGENCE: SignedDuration = SignedDuration::from_secs(60);
+/// The same where the kubelet brings it: it looks at most once a minute, and takes what it kept for as long.
+const CONVERGENCE_OF_FILES: SignedDuration = SignedDuration::from_secs(180);
 /// What is on its way for less than this is not told: it will have arrived before anybody reads it.
 const QUIET: SignedDuration = SignedDuration::from_millis(500);
 
@@ -286,7 +289,7 @@ impl Chapter<'_> {
                 Programmed::Served(revision)
             }
             Some(Programmed::Waiting(Reason::Propagating, message)) => {
-                let late = later(open.since, CONVERGENCE);
+                let late = later(open.since, patience(scene, &concerned));
                 if late > scene.now {
                     wakes.push(late);
                     Programmed::Waiting(Reason::Propagating, message)
@@ -362,6 +365,13 @@ fn concerned(scene: &Scene<'_>, id: &ObjectId) -> BTreeSet<Name> {
     // A policy that no key names is in no bundle; it is as good as served where keys could name it.
     let gateways = scene.seen.parsed.world.gateways.iter();
     gateways.filter(|(name, gateway)| gateway.spec.allowed_namespaces.admit(&name.0, &id.namespace)).map(|(name, _)| name.clone()).collect()
+}
+
+/// How long what concerns these gateways may be on its way.
+fn patience(scene: &Scene<'_>, concerned: &BTreeSet<Name>) -> SignedDuration {
+    let delivery = |name| scene.seen.parsed.world.gateways.get(name).map(|gateway| gateway.spec.delivery);
+    let by_files = concerned.iter().any(|name| delivery(name) == Some(Delivery::Files));
+    if by_files { CONVERGENCE_OF_FILES } else { CONVERGENCE }
 }
 
 /// Why an object is not served everywhere yet.
