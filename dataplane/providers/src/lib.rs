@@ -11,6 +11,7 @@ pub mod fault;
 pub mod head;
 pub mod json;
 pub mod passage;
+pub mod sigv4;
 pub mod simulated;
 pub mod sse;
 pub mod usage;
