@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod cache_policy;
+pub mod identity;
 pub mod llm_gateway;
 pub mod llm_provider;
 pub mod routing_policy;

@@ -4,6 +4,7 @@
 //! Secret vanishes) and routing policies. What fails closed: keys. A deletion is a deletion.
 
 mod gateway;
+mod identity;
 mod key;
 mod policy;
 mod provider;

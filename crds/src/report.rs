@@ -185,6 +185,8 @@ pub enum Problem {
         /// What is wrong.
         why: String,
     },
+    /// The identity is the gateway's own, and the provider lives elsewhere.
+    IdentityNotPermitted,
     /// Two providers that a namespace may use declare one name.
     ModelAmbiguous {
         /// The name.
@@ -213,7 +215,7 @@ impl Problem {
             Self::ProviderNotShared { .. } | Self::PolicyNotPermitted { .. } => "RefNotPermitted",
             Self::NoGateway { .. } => "NoGateway",
             Self::AmbiguousGateway { .. } => "AmbiguousGateway",
-            Self::GatewayNotPermitted { .. } | Self::TeamNotPermitted { .. } => "NotPermitted",
+            Self::GatewayNotPermitted { .. } | Self::TeamNotPermitted { .. } | Self::IdentityNotPermitted => "NotPermitted",
             Self::ModelAmbiguous { .. } => "ModelAmbiguous",
         }
     }
@@ -240,6 +242,7 @@ impl Problem {
             | Self::GatewayNotPermitted { .. }
             | Self::AmbiguousGateway { .. }
             | Self::TeamNotPermitted { .. }
+            | Self::IdentityNotPermitted
             | Self::DuplicateKey { .. }
             | Self::KeyTextUnusable(_)
             | Self::Malformed { .. }
@@ -288,6 +291,10 @@ impl Problem {
             }
             Self::TeamNotPermitted { team } => {
                 format!("team {team} is neither this namespace nor granted to it by the gateway's spec.teams")
+            }
+            Self::IdentityNotPermitted => {
+                "the identity of the gateway's pods is only for LLMProviders in the namespace of an LLMGateway; use keys from a Secret"
+                    .to_owned()
             }
             Self::DuplicateKey { winner } => format!("VirtualKey {winner} is older and has the same key; give this one a key of its own"),
             Self::KeyTextUnusable(why) => why.clone(),

@@ -134,7 +134,7 @@ fn collect(value: &Value, rules: &mut Vec<String>) {
 }
 
 /// All but those that only a cluster's world can have; `tests/cluster.rs` has these.
-const VARIANTS: [&str; 20] = [
+const VARIANTS: [&str; 21] = [
     "Invalid",
     "Unreadable",
     "NotYaml",
@@ -151,6 +151,7 @@ const VARIANTS: [&str; 20] = [
     "GatewayNotPermitted",
     "AmbiguousGateway",
     "TeamNotPermitted",
+    "IdentityNotPermitted",
     "DuplicateKey",
     "KeyTextUnusable",
     "Malformed",
@@ -178,6 +179,7 @@ fn variant(problem: &Problem) -> &'static str {
         Problem::GatewayNotPermitted { .. } => "GatewayNotPermitted",
         Problem::AmbiguousGateway { .. } => "AmbiguousGateway",
         Problem::TeamNotPermitted { .. } => "TeamNotPermitted",
+        Problem::IdentityNotPermitted => "IdentityNotPermitted",
         Problem::DuplicateKey { .. } => "DuplicateKey",
         Problem::KeyTextUnusable(_) => "KeyTextUnusable",
         Problem::Malformed { .. } => "Malformed",

@@ -3,6 +3,7 @@
 //! Built off the hot path and swapped whole. A call takes one [`Arc<Live>`] at its start and sees nothing else.
 //! Invariant: no look-up of a call costs more when there are more keys, policies or tenants.
 
+mod identity;
 mod index;
 mod policy;
 mod provider;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use arc_swap::ArcSwapOption;
 use snapshot::{Credentials, Gateway, Key, KeyHash, PolicyId, Snapshot};
 
+pub use identity::{Failed, LiveIdentity, Proof, Shown};
 pub use index::{Candidate, Models};
 pub use policy::{LivePolicy, LiveRule, When};
 pub use provider::{LiveProvider, Origin, Origins};

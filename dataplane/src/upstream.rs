@@ -8,6 +8,7 @@ mod classify;
 mod connection;
 pub mod dial;
 pub mod egress;
+mod identity;
 mod pieces;
 mod pool;
 mod scripted;

@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::identity::AWSAuth;
 use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 
 /// Where models are, how they are spoken to and what they cost.
@@ -28,17 +29,18 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
-#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Bedrock') ? has(self.endpoint) : true").message("endpoint is required with type OpenAICompatible and Bedrock"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Bedrock') ? (has(self.endpoint) || (has(self.auth) && self.auth.type == 'AWS')) : true").message("endpoint is required with type OpenAICompatible and Bedrock, unless auth.aws names a region"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("endpoint must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("auth must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Simulated') ? true : has(self.auth)").message("auth is required with every type but OpenAICompatible and Simulated"))]
+#[x_kube(validation = Rule::new("self.type == 'Bedrock' || !has(self.auth) || self.auth.type != 'AWS'").message("auth.type AWS is only for type Bedrock"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
 pub struct LLMProviderSpec {
     /// Who answers. Cannot be changed.
     #[serde(rename = "type")]
     pub kind: ProviderType,
-    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere.
+    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere, and that of the region of `auth.aws`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// How the gateway shows who it is.
@@ -74,7 +76,7 @@ pub enum ProviderType {
     Anthropic,
     /// Google's Gemini API.
     Gemini,
-    /// Amazon Bedrock, with an API key of Bedrock.
+    /// Amazon Bedrock, with an API key of Bedrock or signed requests.
     Bedrock,
     /// Cohere.
     Cohere,
@@ -107,8 +109,9 @@ pub struct Endpoint {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("(self.type == 'APIKey') == has(self.secretRef)").message("secretRef is required with type APIKey, and only then"))]
 #[x_kube(validation = Rule::new("self.type == 'APIKey' || !has(self.header)").message("header is only for type APIKey"))]
+#[x_kube(validation = Rule::new("(self.type == 'AWS') == has(self.aws)").message("aws is required with type AWS, and only then"))]
 pub struct Auth {
-    /// APIKey or None.
+    /// APIKey, AWS or None.
     #[serde(rename = "type", default = "api_key")]
     pub kind: AuthType,
     /// The Secret's entry that holds the key.
@@ -117,17 +120,30 @@ pub struct Auth {
     /// The header that shows it; by default XAPIKey for Anthropic, GoogAPIKey for Gemini, Bearer for all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
+    /// Who the gateway is at AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AWSAuth>,
+}
+
+impl Auth {
+    /// Every entry of a Secret that it names.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        let aws = self.aws.iter().flat_map(|aws| [&aws.access_key_id_ref, &aws.secret_access_key_ref, &aws.session_token_ref]);
+        aws.chain([&self.secret_ref]).flatten()
+    }
 }
 
 fn api_key() -> AuthType {
     AuthType::APIKey
 }
 
-/// Whether there is a key.
+/// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum AuthType {
     /// A key in a header.
     APIKey,
+    /// Requests are signed for AWS.
+    AWS,
     /// Nothing is shown.
     None,
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use snapshot::keytext::{KeyText, KeyTextError};
-use snapshot::{
-    Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, ProviderKind, Reach, SCHEMA, Snapshot, TeamName,
-};
+use snapshot::{Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, Reach, SCHEMA, Snapshot, TeamName};
 
 use super::{Compiler, Config, gateway, shown};
 use crate::api::llm_gateway::LLMGateway;
@@ -68,10 +66,13 @@ impl Compiler<'_> {
         let mut providers = BTreeMap::new();
         for ((namespace, _), built) in self.now.providers.iter().filter(|((namespace, _), _)| admitted(namespace)) {
             let mut provider = built.provider.clone();
-            if let ProviderKind::OpenAi(endpoint) | ProviderKind::OpenAiCompatible(endpoint) | ProviderKind::Anthropic(endpoint) =
-                &mut provider.kind
-            {
-                endpoint.reach = if *namespace == name.0 { Reach::Any } else { Reach::Public };
+            if let Some(endpoint) = provider.kind.endpoint_mut() {
+                let house = *namespace == name.0;
+                // An identity of the gateway's pods is not for what others wrote, though another gateway may take it.
+                if endpoint.auth.is_ambient() && !house {
+                    continue;
+                }
+                endpoint.reach = if house { Reach::Any } else { Reach::Public };
             }
             if let Some(credential) = &built.credential {
                 credentials.0.insert(provider.id.clone(), credential.clone());

@@ -7,6 +7,7 @@ use snapshot::{
     SimulatedFault, Surface, Timeouts, Visibility,
 };
 
+use super::identity::{Identified, bedrock_of};
 use super::{Compiler, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName};
 use crate::api::shared::{From, Namespaces};
@@ -63,11 +64,17 @@ impl Compiler<'_> {
         let spec = &object.spec;
         let id = ProviderId::new(&name.0, &name.1)
             .map_err(|error| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why: error.to_string() }))?;
-        let (kind, surfaces) = self.kind(&name.0, spec)?;
-        let credential = match spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref()) {
+        let (mut kind, surfaces) = self.kind(&name.0, spec)?;
+        let auth = spec.auth.as_ref();
+        let mut credential = match auth.and_then(|auth| auth.secret_ref.as_ref()) {
             Some(secret) => Some(self.secret(&name.0, &secret.name, &secret.key).map_err(Verdict::Pending)?),
             None => None,
         };
+        if let Some((endpoint, identified)) = kind.endpoint_mut().zip(self.identified(&name.0, spec)?) {
+            self.may_be_ambient(name, &identified.style)?;
+            endpoint.auth = identified.style;
+            credential = identified.credential;
+        }
         let models = spec.models.iter().map(model).collect::<Result<_, _>>().map_err(Verdict::Refused)?;
         unique_names(&spec.models).map_err(Verdict::Refused)?;
         let visibility = match spec.allowed_namespaces.from {
@@ -85,6 +92,14 @@ impl Compiler<'_> {
             kind: spec.kind,
             generation: object.metadata.generation,
         })
+    }
+
+    /// Who the gateway is at a cloud, when that is how it shows itself.
+    fn identified(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<Option<Identified>, Verdict> {
+        match spec.auth.as_ref().and_then(|auth| auth.aws.as_ref()) {
+            Some(aws) => self.aws(namespace, aws).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn kind(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<(ProviderKind, BTreeSet<Surface>), Verdict> {
@@ -107,7 +122,9 @@ impl Compiler<'_> {
                 [Surface::GenerateContent].into(),
             ),
             ProviderType::Bedrock => {
-                (ProviderKind::Bedrock(self.endpoint(namespace, spec, "", Header::Bearer)?), [Surface::Converse].into())
+                let aws = spec.auth.as_ref().and_then(|auth| auth.aws.as_ref());
+                let usual = aws.map(|aws| bedrock_of(&aws.region)).unwrap_or_default();
+                (ProviderKind::Bedrock(self.endpoint(namespace, spec, &usual, Header::Bearer)?), [Surface::Converse].into())
             }
             ProviderType::Cohere => (
                 ProviderKind::Cohere(self.endpoint(namespace, spec, "https://api.cohere.com/v2", Header::Bearer)?),
@@ -277,7 +294,7 @@ fn simulated(spec: &api::Simulated) -> Simulated {
 }
 
 /// Scheme, host, port and base path of a base URL.
-fn apart(url: &str) -> Option<(Scheme, String, u16, String)> {
+pub(super) fn apart(url: &str) -> Option<(Scheme, String, u16, String)> {
     let (scheme, rest, usual) = match url.split_once("://")? {
         ("https", rest) => (Scheme::Https, rest, 443),
         ("http", rest) => (Scheme::Http, rest, 80),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelName, NanoUsd, ProviderId, Surface};
+use crate::{AwsIdentity, ModelName, NanoUsd, ProviderId, Surface};
 
 /// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,20 @@ impl ProviderKind {
     /// Where it is dialled; a simulated provider is not.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::OpenAi(endpoint)
+            | Self::OpenAiCompatible(endpoint)
+            | Self::Anthropic(endpoint)
+            | Self::Gemini(endpoint)
+            | Self::Bedrock(endpoint)
+            | Self::Cohere(endpoint) => Some(endpoint),
+            Self::Simulated(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match self {
             Self::OpenAi(endpoint)
             | Self::OpenAiCompatible(endpoint)
@@ -104,7 +118,7 @@ pub enum Scheme {
 }
 
 /// How a provider wants its credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthStyle {
     /// No credential.
     None,
@@ -116,6 +130,28 @@ pub enum AuthStyle {
     ApiKey,
     /// `x-goog-api-key: <credential>` (Gemini)
     GoogApiKey,
+    /// A signature of AWS.
+    Aws(Box<AwsIdentity>),
+}
+
+impl AuthStyle {
+    /// Whether it shows who the gateway itself is, by the pod that it runs in.
+    #[must_use]
+    pub fn is_ambient(&self) -> bool {
+        match self {
+            Self::None | Self::Bearer | Self::XApiKey | Self::ApiKey | Self::GoogApiKey => false,
+            Self::Aws(identity) => identity.is_ambient(),
+        }
+    }
+
+    /// Whether it must be got, and renewed: nothing but keys in a Secret was there before.
+    #[must_use]
+    pub fn is_of_a_cloud(&self) -> bool {
+        match self {
+            Self::None | Self::Bearer | Self::XApiKey | Self::ApiKey | Self::GoogApiKey => false,
+            Self::Aws(_) => true,
+        }
+    }
 }
 
 /// Which addresses a provider may be dialled at; checked at connect time, after name look-up.

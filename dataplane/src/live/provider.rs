@@ -8,6 +8,8 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue};
 use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface};
 
+use super::LiveIdentity;
+
 /// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
 #[derive(Debug)]
 pub struct Origin {
@@ -23,6 +25,7 @@ pub struct Origin {
 #[derive(Debug, Default)]
 pub struct Origins {
     known: Mutex<HashMap<ProviderId, Weak<Origin>>>,
+    identities: Mutex<HashMap<ProviderId, Weak<LiveIdentity>>>,
     next: AtomicU32,
 }
 
@@ -40,6 +43,20 @@ impl Origins {
         known.retain(|_, origin| origin.strong_count() > 0);
         known.insert(id.clone(), Arc::downgrade(&origin));
         origin
+    }
+
+    /// The same for who the gateway is there, so that a reload keeps tokens that are good.
+    fn identity(&self, id: &ProviderId, endpoint: &Endpoint, egress: &Egress, secret: Option<&Secret<String>>) -> Arc<LiveIdentity> {
+        let mut known = self.identities.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(identity) = known.get(id).and_then(Weak::upgrade)
+            && identity.is(endpoint, egress, secret)
+        {
+            return identity;
+        }
+        let identity = Arc::new(LiveIdentity::new(id, endpoint, egress, secret));
+        known.retain(|_, identity| identity.strong_count() > 0);
+        known.insert(id.clone(), Arc::downgrade(&identity));
+        identity
     }
 }
 
@@ -68,6 +85,8 @@ pub struct LiveProvider {
     pub origin: Option<Arc<Origin>>,
     /// The header that shows the credential; never printed.
     pub credential: Option<(HeaderName, Secret<HeaderValue>)>,
+    /// Who the gateway is there, when that must be got and renewed.
+    pub identity: Option<Arc<LiveIdentity>>,
     /// The `host` header.
     pub host: HeaderValue,
     /// For HTTP/2, which wants it in the request line; only where TLS is spoken.
@@ -93,7 +112,10 @@ impl LiveProvider {
         Self {
             authority: host.to_str().ok().filter(|_| tls).and_then(|host| host.parse().ok()),
             origin: endpoint.map(|endpoint| origins.intern(&provider.id, endpoint, egress)),
-            credential: endpoint.zip(secret).and_then(|(endpoint, secret)| header_of(endpoint.auth, secret)),
+            credential: endpoint.zip(secret).and_then(|(endpoint, secret)| header_of(&endpoint.auth, secret)),
+            identity: endpoint
+                .filter(|endpoint| endpoint.auth.is_of_a_cloud())
+                .map(|endpoint| origins.identity(&provider.id, endpoint, egress, secret)),
             host,
             turns: AtomicU64::new(0),
             paths: paths.collect(),
@@ -144,9 +166,9 @@ fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
     catalog::look_up(word, model).and_then(|facts| facts.price)
 }
 
-fn header_of(style: AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {
+fn header_of(style: &AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {
     let (name, text) = match style {
-        AuthStyle::None => return None,
+        AuthStyle::None | AuthStyle::Aws(_) => return None,
         AuthStyle::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
         AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().clone()),
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), secret.expose().clone()),

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub refusals: IntCounterVec,
     /// Calls for which a rule's condition had no answer, by policy and why.
     pub rules_unanswered: IntCounterVec,
+    /// Identities that clouds were asked for, by provider and result: ok or a failure class.
+    pub identity_fetches: IntCounterVec,
     call_seconds: Vec<(Surface, Histogram)>,
     first_byte_seconds: Vec<(Surface, Histogram)>,
     /// From the head of a request to the first byte of its answer, less the time spent waiting for providers.
@@ -130,6 +132,11 @@ impl Metrics {
                 "portolan_rules_unanswered_total",
                 "Calls for which the `when` of a rule had no answer, so that it did not fit.",
                 &["policy", "why"],
+            )?,
+            identity_fetches: make.counters(
+                "portolan_identity_fetches_total",
+                "Tokens and temporary keys that clouds were asked for, by result: ok or a failure class.",
+                &["provider", "result"],
             )?,
             call_seconds: make.by_surface("portolan_call_seconds", "Head of a request to the last byte of its answer.")?,
             first_byte_seconds: make.by_surface("portolan_first_byte_seconds", "Head of a request to the first byte of its answer.")?,

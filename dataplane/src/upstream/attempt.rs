@@ -72,23 +72,37 @@ impl Upstream {
         headers: &Headers,
         room: &mut dyn Room,
     ) -> Result<Answer, Failure> {
-        let provider = &attempt.provider.provider;
-        match (&provider.kind, &attempt.provider.origin) {
+        let provider = &attempt.provider;
+        match (&provider.provider.kind, &provider.origin) {
             (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, stream, room)).await,
-            (
-                ProviderKind::OpenAi(endpoint)
-                | ProviderKind::OpenAiCompatible(endpoint)
-                | ProviderKind::Anthropic(endpoint)
-                | ProviderKind::Gemini(endpoint)
-                | ProviderKind::Bedrock(endpoint)
-                | ProviderKind::Cohere(endpoint),
-                Some(origin),
-            ) => {
-                let limits = Limits::new(endpoint.timeouts, self.clock.now());
-                let request = request(attempt, passage, stream, headers)
-                    .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
-                let begun = self.exchange(origin, request, passage, &limits).await?;
-                self.read(begun, passage, stream, &limits, room).await
+            (kind, Some(origin)) => {
+                let timeouts = kind.endpoint().map_or(origin.endpoint.timeouts, |endpoint| endpoint.timeouts);
+                let limits = Limits::new(timeouts, self.clock.now());
+                let mut forgotten = false;
+                loop {
+                    let mut request = request(attempt, passage, stream, headers)
+                        .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
+                    let shown = match &provider.identity {
+                        Some(identity) => {
+                            let shown = Box::pin(self.prove(identity, &mut request, passage.request(), &limits)).await?;
+                            Some((identity, shown))
+                        }
+                        None => None,
+                    };
+                    let begun = self.exchange(origin, request, passage, &limits).await?;
+                    let tried = self.read(begun, passage, stream, &limits, room).await;
+                    // What ended before its time, or was revoked, is asked for anew, once.
+                    if let (Err(failure), Some((identity, shown))) = (&tried, &shown)
+                        && failure.fault.class == FailureClass::AuthFailed
+                        && !forgotten
+                        && self.forget(identity, shown)
+                    {
+                        forgotten = true;
+                        room.begin();
+                        continue;
+                    }
+                    return tried;
+                }
             }
             (_, None) => Err(ours(FailureClass::ConnectError, "the provider has no address", "a provider without an origin".to_owned())),
         }
@@ -196,10 +210,10 @@ struct Begun {
 }
 
 /// When each wait of an attempt ends.
-struct Limits {
+pub(super) struct Limits {
     timeouts: Timeouts,
     idle: Duration,
-    total: Instant,
+    pub(super) total: Instant,
 }
 
 impl Limits {

@@ -6,6 +6,7 @@
 mod bounds;
 mod browsers;
 mod client;
+mod clouds;
 mod conditions;
 mod counts;
 mod fair_share;

@@ -49,6 +49,13 @@ fn of_type(kind: &str, id: &str, credential: &str, more: &str) -> String {
     object("LLMProvider", id, &spec) + &secret
 }
 
+/// A provider of a cloud: all that its `spec` says, and a Secret of its name with these entries.
+pub fn cloud_provider(id: &str, spec: &str, entries: &[(&str, &str)]) -> String {
+    let entries: Vec<String> = entries.iter().map(|(name, value)| format!("{name}: '{value}'")).collect();
+    let secret = format!("---\napiVersion: v1\nkind: Secret\nmetadata: {}\nstringData: {{ {} }}\n", metadata(id), entries.join(", "));
+    object("LLMProvider", id, spec) + &secret
+}
+
 /// The text of the key that [`key`] makes.
 pub fn text_of(id: &str) -> String {
     format!("the-text-of-key-{id}")

@@ -134,8 +134,10 @@ pub struct Line {
 pub struct Asked {
     /// Request line and headers.
     pub head: String,
-    /// The body.
+    /// The body, when it is JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Asked {
@@ -152,12 +154,16 @@ impl Line {
         loop {
             if let Some(end) = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 let head = String::from_utf8(self.unread[..end].to_vec()).expect("a head is text");
-                let asked = Asked { head, body: Value::Null };
-                let length: usize = asked.header("content-length").parse().expect("a length");
+                let asked = Asked { head, body: Value::Null, text: String::new() };
+                // What is looked at has no body.
+                let length: usize =
+                    if asked.head.starts_with("GET ") { 0 } else { asked.header("content-length").parse().expect("a length") };
                 if let Some(body) = self.unread.get(end + 4..end + 4 + length) {
-                    let body = serde_json::from_slice(body).expect("a body of JSON");
+                    let text = String::from_utf8(body.to_vec()).expect("a body is text");
+                    let json = asked.header("content-type") == "application/json";
+                    let body = if json { serde_json::from_str(&text).expect("a body of JSON") } else { Value::Null };
                     self.unread.drain(..end + 4 + length);
-                    return Asked { body, ..asked };
+                    return Asked { body, text, ..asked };
                 }
             }
             let read = within_the_hour(self.io.read_buf(&mut self.unread)).await.expect("the pipe");

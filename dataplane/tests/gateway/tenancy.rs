@@ -7,7 +7,7 @@ use dataplane::upstream::tls::Trust;
 
 use crate::client::Call;
 use crate::house::House;
-use crate::manifests::{key, open_gateway, policy, provider, with_credential};
+use crate::manifests::{cloud_provider, key, open_gateway, policy, provider, with_credential};
 use crate::provider::{ANSWER, Pipes};
 
 const SHARED_WITH_C: &str = "allowedNamespaces: { from: Names, names: [c] }";
@@ -252,6 +252,25 @@ async fn a_tenants_provider_cannot_dial_an_address_that_is_not_public_however_it
         let detail = receipts[0]["detail"].as_str().expect("a detail");
         assert!(detail.contains("spec.egress.allowCIDRs"), "our log names the way out: {detail}");
     }
+}
+
+#[tokio::test]
+async fn a_tenants_token_server_is_dialled_under_the_same_rules_as_its_provider() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let auth = format!(
+        "region: eu-west-1, source: Keys, accessKeyIDRef: {{ name: aws, key: id }}, secretAccessKeyRef: {{ name: aws, key: secret }}, roleARN: 'arn:aws:iam::123456789012:role/models', stsEndpoint: 'https://127.0.0.1:{port}'"
+    );
+    let spec = format!("type: Bedrock, auth: {{ type: AWS, aws: {{ {auth} }} }}");
+    let provider = cloud_provider("a/aws", &spec, &[("id", "AKIDSTATIC"), ("secret", "secret-of-static")]);
+    let manifests = [open_gateway(), provider, key("a/app", "")];
+    let house = House::dialling(&manifests, |_| {}, Arc::new(Pipes::default()), Arc::new(Network::new(trust())));
+    let answer = house.call(Call::chat("a/app", "aws/m")).answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
+    nobody_knocked(&listener);
+    let receipts = house.receipts();
+    let detail = receipts[0]["detail"].as_str().expect("a detail");
+    assert!(detail.starts_with("identity: `127.0.0.1` cannot be reached") && detail.contains("spec.egress.allowCIDRs"), "{detail}");
 }
 
 /// Names whose addresses change with each look-up.

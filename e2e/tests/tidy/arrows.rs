@@ -29,7 +29,8 @@ const KUBERNETES: [&str; 3] = ["kube", "kube-runtime", "k8s-openapi"];
 const ROOMS: [(&str, &[&str]); 15] = [
     // Nouns and floors: what everyone may need knows nearly nobody.
     ("clock", &[]),
-    ("live", &[]),
+    // What is shown of an identity is good until a moment.
+    ("live", &["clock"]),
     ("telemetry", &[]),
     ("source", &["clock"]),
     ("exchange", &["live"]),

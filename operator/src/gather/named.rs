@@ -55,10 +55,10 @@ pub fn references(world: &World) -> BTreeSet<(Source, Name)> {
         found.insert((source, (namespace.to_owned(), name.to_owned())));
     };
     for ((namespace, _), provider) in &world.providers {
-        let auth = provider.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+        let auth = provider.spec.auth.iter().flat_map(|auth| auth.secrets());
         let endpoint = provider.spec.endpoint.as_ref();
         let authority = endpoint.and_then(|endpoint| endpoint.ca_secret_ref.as_ref());
-        for wanted in auth.into_iter().chain(authority) {
+        for wanted in auth.chain(authority) {
             add(Source::Secret, namespace, &wanted.name);
         }
         if let Some(wanted) = endpoint.and_then(|endpoint| endpoint.ca_config_map_ref.as_ref()) {
