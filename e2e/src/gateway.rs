@@ -36,8 +36,13 @@ impl Gateway {
 
     /// The same without a folder of manifests: the flags say where the configuration comes from.
     pub async fn start_bare(flags: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_program(&binary("portolan-gateway"), flags, env).await
+    }
+
+    /// The same with another program than today's.
+    pub async fn start_program(program: &Path, flags: &[&str], env: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a folder");
-        let (process, ports) = spawn(&directory, flags, env);
+        let (process, ports) = spawn(program, &directory, flags, env);
         let mut gateway = Self { listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)), process, directory };
         let told = until("the gateway listens", async || {
             if let Some(status) = gateway.process.try_wait().expect("a child") {
@@ -142,11 +147,11 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(directory: &TempDir, flags: &[&str], env: &[(&str, &str)]) -> (Child, PathBuf) {
+fn spawn(program: &Path, directory: &TempDir, flags: &[&str], env: &[(&str, &str)]) -> (Child, PathBuf) {
     let inside = |name: &str| directory.path().join(name);
     let ports = inside("ports");
     let log = std::fs::File::create(inside("log")).expect("a file");
-    let mut command = Command::new(binary("portolan-gateway"));
+    let mut command = Command::new(program);
     command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command.arg("--access-log").arg(inside("receipts")).arg("--print-ports").arg(&ports).args(flags);
     command

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod image;
 pub mod load;
 pub mod metrics;
+pub mod past;
 pub mod portolan;
 pub mod upstream;
 

@@ -158,7 +158,7 @@ pub(super) fn build() -> Result<Tools, Missing> {
     Ok(Tools { kube, up, pause })
 }
 
-pub(super) fn cache() -> Result<PathBuf, Missing> {
+pub(crate) fn cache() -> Result<PathBuf, Missing> {
     let named = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let base = named.or_else(home).ok_or_else(|| Missing("HOME or XDG_CACHE_HOME, to keep programs in".to_owned()))?;
