@@ -8,62 +8,102 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::Api;
 use serde_json::json;
 
-/// A provider whose streams take about twelve seconds.
-const STREAMING: &str = "---
+/// What people do in a while, and how long it takes.
+struct Day {
+    test: &'static str,
+    /// Edits, ten a second.
+    edits: u32,
+    /// Seconds for which a stream goes on.
+    stream_seconds: u32,
+    /// Seconds for which a replica that leaves lets its streams go on.
+    drain_seconds: u32,
+}
+
+impl Day {
+    fn manifests(&self) -> String {
+        let timeout = format!("timeoutSeconds: {}", self.drain_seconds);
+        a_gateway(3).replace("timeoutSeconds: 60", &timeout)
+            + &format!(
+                "---
 apiVersion: portolan.dev/v1alpha1
 kind: LLMProvider
-metadata: {name: slow}
+metadata: {{name: slow}}
 spec:
   type: Simulated
-  simulated: {answerTokens: 60, tokenIntervalMilliseconds: 200}
-  models: [{name: long}]
-";
+  simulated: {{answerTokens: {}, tokenIntervalMilliseconds: 200}}
+  models: [{{name: long}}]
+",
+                self.stream_seconds * 5
+            )
+    }
 
-async fn rolled_out(seen: &Seen<'_, '_>, pods: usize) {
-    seen.namespace.kubectl(&["rollout", "status", "deployment/main", "--timeout=180s"]).await;
-    e2e::until("as many pods are ready as are wanted", async || (seen.pods().await.len() == pods).then_some(())).await;
+    /// What old pods may take to go, with all their streams.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(u64::from(self.drain_seconds) + 120)
+    }
+
+    async fn rolled_out(&self, seen: &Seen<'_, '_>, pods: usize) {
+        seen.namespace.kubectl(&["rollout", "status", "deployment/main", "--timeout=180s"]).await;
+        e2e::until_within(self.patience(), "as many pods are ready as are wanted", async || {
+            (seen.pods().await.len() == pods).then_some(())
+        })
+        .await;
+    }
+
+    async fn pass(self) {
+        let portolan = portolan::shared().await;
+        let namespace = portolan.alone(self.test).await;
+        let seen = Seen::applied(portolan, &namespace, &self.manifests()).await;
+        let (door, key) = (namespace.door("main", 80).await, seen.text("app").await);
+        seen.models(&["demo", "changed"]).await;
+        seen.ready().await;
+        let load = Load::start(Plan {
+            door: door.address(),
+            keys: vec![key],
+            models: vec!["demo".to_owned(), "changed".to_owned()],
+            rate: 300,
+            streaming: "long".to_owned(),
+            streams: 50,
+        });
+        let began = Instant::now();
+        let step =
+            |what: &str| eprintln!("{:6.1} s {what}; {} calls, {} failed", began.elapsed().as_secs_f64(), load.calls(), load.failures());
+
+        for number in 0..self.edits {
+            tokio::time::sleep_until((began + Duration::from_millis(100) * number).into()).await;
+            seen.models(&["demo", "changed", &format!("edit-{number}")]).await;
+        }
+        step(&format!("{} edits at ten a second", self.edits));
+        namespace.kubectl(&["rollout", "restart", "deployment/main"]).await;
+        self.rolled_out(&seen, 3).await;
+        step("every pod was replaced");
+        namespace.kubectl(&["scale", "lgw", "main", "--replicas=6"]).await;
+        self.rolled_out(&seen, 6).await;
+        step("scaled out to six");
+        namespace.kubectl(&["scale", "lgw", "main", "--replicas=3"]).await;
+        self.rolled_out(&seen, 3).await;
+        step("scaled in to three");
+        let node = portolan.cluster.nodes().await.pop().expect("a node");
+        let (pods, timeout) = ("--pod-selector=portolan.dev/gateway=main", format!("--timeout={}s", self.patience().as_secs()));
+        portolan.cluster.kubectl(&["drain", &node, pods, "--delete-emptydir-data", "--ignore-daemonsets", &timeout]).await;
+        self.rolled_out(&seen, 3).await;
+        portolan.cluster.kubectl(&["uncordon", &node]).await;
+        step("a node was drained");
+        load.end("under edits, restart, scaling and drain").await.assert_whole();
+    }
 }
 
 #[tokio::test]
 async fn edits_a_restart_scaling_and_a_drained_node_fail_no_call_and_break_no_stream() {
-    let portolan = portolan::shared().await;
-    let namespace = portolan.alone("edits_a_restart").await;
-    let seen = Seen::applied(portolan, &namespace, &(a_gateway(3) + STREAMING)).await;
-    let (door, key) = (namespace.door("main", 80).await, seen.text("app").await);
-    seen.models(&["demo", "changed"]).await;
-    seen.ready().await;
-    let load = Load::start(Plan {
-        door: door.address(),
-        keys: vec![key],
-        models: vec!["demo".to_owned(), "changed".to_owned()],
-        rate: 300,
-        streaming: "long".to_owned(),
-        streams: 50,
-    });
-    let began = Instant::now();
-    let step = |what: &str| eprintln!("{:6.1} s {what}; {} calls, {} failed", began.elapsed().as_secs_f64(), load.calls(), load.failures());
+    Day { test: "edits_a_restart", edits: 150, stream_seconds: 12, drain_seconds: 60 }.pass().await;
+}
 
-    for number in 0_u32..150 {
-        tokio::time::sleep_until((began + Duration::from_millis(100) * number).into()).await;
-        seen.models(&["demo", "changed", &format!("edit-{number}")]).await;
+/// About half an hour: the streams of the last moment end ten minutes after it.
+#[tokio::test]
+async fn a_thousand_edits_and_all_the_rest_break_no_stream_of_ten_minutes() {
+    if e2e::has_time_to_soak("streams of ten minutes under a thousand edits") {
+        Day { test: "a_thousand_edits", edits: 1000, stream_seconds: 600, drain_seconds: 700 }.pass().await;
     }
-    step("150 edits at ten a second");
-    namespace.kubectl(&["rollout", "restart", "deployment/main"]).await;
-    rolled_out(&seen, 3).await;
-    step("every pod was replaced");
-    namespace.kubectl(&["scale", "lgw", "main", "--replicas=6"]).await;
-    rolled_out(&seen, 6).await;
-    step("scaled out to six");
-    namespace.kubectl(&["scale", "lgw", "main", "--replicas=3"]).await;
-    rolled_out(&seen, 3).await;
-    step("scaled in to three");
-    let node = portolan.cluster.nodes().await.pop().expect("a node");
-    let pods = "--pod-selector=portolan.dev/gateway=main";
-    portolan.cluster.kubectl(&["drain", &node, pods, "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=180s"]).await;
-    rolled_out(&seen, 3).await;
-    portolan.cluster.kubectl(&["uncordon", &node]).await;
-    step("a node was drained");
-    load.end("under edits, restart, scaling and drain").await.assert_whole();
 }
 
 #[tokio::test]
