@@ -15,6 +15,9 @@ use tower::{BoxError, ServiceBuilder};
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A connection that is silent for so long is asked whether anybody is there, again so often, at most so many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
+/// What an API server has no time for is asked again after pauses that grow from the first to the second, so many times. The
+/// pauses that `kube` would make grow to minutes: a server that is well again would wait for us, and with it a revocation.
+const AGAIN: (Duration, Duration, u32) = (Duration::from_millis(50), Duration::from_secs(1), 6);
 
 /// A client that notices within half a minute that the machine at the other end is gone. The client that `kube` makes would
 /// wait for the end of a watch, five minutes later: it leaves keepalive off.
@@ -36,10 +39,15 @@ pub fn client(config: Config) -> Result<Client, kube::Error> {
     let wire: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new()).build(tls);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(config.default_retry.then(|| RetryLayer::new(RetryPolicy::server_retry())))
+        .option_layer(config.default_retry.then(|| RetryLayer::new(patience())))
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(wire);
     Ok(ClientBuilder::new(service, config.default_namespace).build())
+}
+
+/// A pause that the server asks for is made all the same.
+fn patience() -> RetryPolicy {
+    RetryPolicy::new(AGAIN.0, AGAIN.1, AGAIN.2, true).unwrap_or_default()
 }

@@ -33,8 +33,10 @@ use telling::Words;
 
 /// Changes that come so close together are one.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-/// The pause after something could not be done.
+/// The longest pause after something could not be done, and the first after the world could not be read or published: what
+/// goes wrong once goes well a moment later, and a revocation may be waiting.
 const RETRY: Duration = Duration::from_secs(5);
+const RETRY_SOON: Duration = Duration::from_millis(250);
 
 /// What a story is about, whoever leads.
 pub struct Story {
@@ -60,6 +62,8 @@ struct Supplied {
     apply_again_at: Option<Instant>,
     published_at: Instant,
     converged: bool,
+    /// How often in a row it was not published.
+    failures: u32,
 }
 
 struct Chapter<'a> {
@@ -74,6 +78,8 @@ struct Chapter<'a> {
     keys: Keys,
     words: Words,
     pass_at: Option<Instant>,
+    /// How many passes in a row ended early.
+    failures: u32,
 }
 
 /// Why a pass ended early.
@@ -116,6 +122,7 @@ impl<'a> Chapter<'a> {
             keys: Keys::new(client()),
             words: Words::default(),
             pass_at: None,
+            failures: 0,
         }
     }
 
@@ -130,12 +137,16 @@ impl<'a> Chapter<'a> {
             let began = clock::now();
             self.pass_at = None;
             match Box::pin(self.pass()).await {
-                Ok(()) => self.story.metrics.passes.with_label_values(&["done"]).inc(),
+                Ok(()) => {
+                    self.failures = 0;
+                    self.story.metrics.passes.with_label_values(&["done"]).inc();
+                }
                 Err(PassError::TermOver(_)) => return,
                 Err(error) => {
                     tracing::warn!(%error, "a pass ended early and will be tried again");
                     self.story.metrics.passes.with_label_values(&["failed"]).inc();
-                    self.again_in(RETRY);
+                    self.again_in(retry(self.failures));
+                    self.failures = self.failures.saturating_add(1);
                 }
             }
             self.story.metrics.pass_seconds.observe(clock::now().duration_since(began).as_secs_f64());
@@ -282,7 +293,7 @@ impl<'a> Chapter<'a> {
 impl Supplied {
     fn new(uid: String) -> Self {
         let published_at = clock::now();
-        Self { uid, supply: None, behind: None, unapplied: None, apply_again_at: None, published_at, converged: true }
+        Self { uid, supply: None, behind: None, unapplied: None, apply_again_at: None, published_at, converged: true, failures: 0 }
     }
 }
 
@@ -326,15 +337,20 @@ async fn publish(
         let hands = Hands { term, gather: &story.gather, owner: render::owner(&name.1, &supplied.uid), metrics: &story.metrics };
         let before = supply.shelf().revision();
         supplied.behind = match supply.bring(config, &order, &hands).await {
-            Ok(None) => None,
+            Ok(None) => {
+                supplied.failures = 0;
+                None
+            }
             Ok(Some(wait)) => {
+                supplied.failures = 0;
                 again_in(wait);
                 Some("the byte budget of this gateway is spent: revocations are published, the rest follows".to_owned())
             }
             Err(PublishError::TermOver(over)) => return Err(over),
             Err(error) => {
                 tracing::warn!(%error, gateway = id.as_str(), "a configuration was not published");
-                again_in(RETRY);
+                again_in(retry(supplied.failures));
+                supplied.failures = supplied.failures.saturating_add(1);
                 Some(error.to_string())
             }
         };
@@ -383,6 +399,11 @@ fn gateway_id((namespace, name): &Name) -> ObjectId {
 
 fn pause_until(time: Timestamp) -> Duration {
     time.duration_since(clock::timestamp()).try_into().unwrap_or(Duration::ZERO)
+}
+
+/// The pause after so many failures before this one.
+fn retry(failures: u32) -> Duration {
+    RETRY_SOON.saturating_mul(1 << failures.min(10)).min(RETRY)
 }
 
 async fn until(at: Option<Instant>) {

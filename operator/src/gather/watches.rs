@@ -43,7 +43,7 @@ impl Gather {
             self.spawn(Arc::clone(self).objects(api, kind, scope, watch));
         }
         self.spawn(Arc::clone(self).pods(self.api(scope), scope.map(str::to_owned)));
-        self.spawn(Arc::clone(self).deployments(self.api(scope)));
+        self.spawn(Arc::clone(self).deployments(self.api(scope), scope.map(str::to_owned)));
         self.watch_rendered::<Deployment>("Deployment", scope);
         self.watch_rendered::<Service>("Service", scope);
         self.watch_rendered::<ServiceAccount>("ServiceAccount", scope);
@@ -115,18 +115,25 @@ impl Gather {
     async fn pods(self: Arc<Self>, api: Api<ApiPod>, scope: Option<String>) {
         let config = watcher::Config::default().labels(labels::GATEWAY);
         let mut events = std::pin::pin!(watcher::watcher(api, config).backoff(Pace::new()));
+        let mut listed: BTreeSet<Name> = BTreeSet::new();
         let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
             event.iter().for_each(|event| stumbling.heard(event));
             match event {
+                // Those that are known stay until the list is whole: a watch that begins anew is no pod that goes.
                 Ok(Event::Init) => {
-                    self.look(|seen| seen.pods.retain(|name, _| scope.as_ref().is_some_and(|scope| name.0 != *scope)));
+                    listed.clear();
+                    continue;
                 }
-                Ok(Event::InitApply(pod) | Event::Apply(pod)) => self.look(|seen| take_pod(seen, &pod)),
+                Ok(Event::InitApply(pod)) => {
+                    listed.insert(name_of(&pod));
+                    self.look(|seen| take_pod(seen, &pod));
+                }
+                Ok(Event::Apply(pod)) => self.look(|seen| take_pod(seen, &pod)),
                 Ok(Event::Delete(pod)) => self.look(|seen| {
                     seen.pods.remove(&name_of(&pod));
                 }),
-                Ok(Event::InitDone) => {}
+                Ok(Event::InitDone) => self.look(|seen| seen.pods.retain(|name, _| !is_lost(name, scope.as_deref(), &listed))),
                 Err(error) => {
                     if stumbling.begins() {
                         tracing::warn!(%error, "the watch of pods stumbled");
@@ -138,20 +145,25 @@ impl Gather {
         }
     }
 
-    async fn deployments(self: Arc<Self>, api: Api<Deployment>) {
+    async fn deployments(self: Arc<Self>, api: Api<Deployment>, scope: Option<String>) {
         let config = watcher::Config::default().labels(labels::MANAGED);
         let mut events = std::pin::pin!(watcher::watcher(api, config).backoff(Pace::new()));
+        let mut listed: BTreeSet<Name> = BTreeSet::new();
         let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
             event.iter().for_each(|event| stumbling.heard(event));
             match event {
-                Ok(Event::InitApply(found) | Event::Apply(found)) => self.look(|seen| {
-                    seen.deployments.insert(name_of(&found), deployed(&found));
-                }),
-                Ok(Event::Delete(found)) => self.look(|seen| {
-                    seen.deployments.remove(&name_of(&found));
-                }),
-                Ok(Event::Init | Event::InitDone) => {}
+                Ok(Event::Init) => {
+                    listed.clear();
+                    continue;
+                }
+                Ok(Event::InitApply(found)) => {
+                    listed.insert(name_of(&found));
+                    self.look(|seen| seen.deployments.insert(name_of(&found), deployed(&found)));
+                }
+                Ok(Event::Apply(found)) => drop(self.look(|seen| seen.deployments.insert(name_of(&found), deployed(&found)))),
+                Ok(Event::Delete(found)) => drop(self.look(|seen| seen.deployments.remove(&name_of(&found)))),
+                Ok(Event::InitDone) => self.look(|seen| seen.deployments.retain(|name, _| !is_lost(name, scope.as_deref(), &listed))),
                 Err(error) => {
                     if stumbling.begins() {
                         tracing::warn!(%error, "the watch of Deployments stumbled");
@@ -172,22 +184,37 @@ impl Gather {
         let api: Api<PartialObjectMeta<K>> = self.api(scope);
         let config = watcher::Config::default().labels(labels::MANAGED);
         let events = watcher::watcher(api, config).backoff(Pace::new());
-        self.spawn(Arc::clone(self).rendered(kind, events));
+        self.spawn(Arc::clone(self).rendered(kind, scope.map(str::to_owned), events));
     }
 
     async fn rendered<K: Resource>(
         self: Arc<Self>,
         kind: &'static str,
+        scope: Option<String>,
         events: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<K>>>>,
     ) {
         let mut events = std::pin::pin!(events);
+        let mut listed: BTreeSet<Name> = BTreeSet::new();
         let mut stumbling = Stumbling::default();
         while let Some(event) = events.next().await {
             event.iter().for_each(|event| stumbling.heard(event));
             let strayed = match event {
-                Ok(Event::Apply(found) | Event::InitApply(found)) => self.look(|seen| changed(seen, kind, &found.metadata)),
-                Ok(Event::Delete(found)) => self.look(|seen| deleted(seen, kind, &found.metadata)),
-                Ok(Event::Init | Event::InitDone) => false,
+                Ok(Event::Init) => {
+                    listed.clear();
+                    false
+                }
+                Ok(Event::InitApply(found)) => {
+                    listed.insert(meta_name(&found.metadata));
+                    self.look(|seen| changed(seen, kind, &found.metadata))
+                }
+                Ok(Event::Apply(found)) => self.look(|seen| changed(seen, kind, &found.metadata)),
+                Ok(Event::Delete(found)) => self.look(|seen| deleted(seen, kind, &meta_name(&found.metadata))),
+                Ok(Event::InitDone) => self.look(|seen| {
+                    let here = seen.applied.keys().filter(|(applied, name)| *applied == kind && is_lost(name, scope.as_deref(), &listed));
+                    let lost: Vec<Name> = here.map(|(_, name)| name.clone()).collect();
+                    // One that was written while the list was on its way is written once more: nothing changes.
+                    lost.iter().fold(false, |strayed, name| deleted(seen, kind, name) || strayed)
+                }),
                 Err(error) => {
                     if stumbling.begins() {
                         tracing::warn!(%error, kind, "the watch of what was rendered stumbled");
@@ -258,10 +285,15 @@ fn changed(seen: &mut Gathered, kind: &'static str, found: &ObjectMeta) -> bool 
     !same
 }
 
-fn deleted(seen: &mut Gathered, kind: &'static str, found: &ObjectMeta) -> bool {
-    let Some(applied) = seen.applied.remove(&(kind, meta_name(found))) else { return false };
+fn deleted(seen: &mut Gathered, kind: &'static str, found: &Name) -> bool {
+    let Some(applied) = seen.applied.remove(&(kind, found.clone())) else { return false };
     seen.strayed.insert(applied.gateway);
     true
+}
+
+/// Whether a list of a namespace, or of all, would have named it and did not.
+fn is_lost(name: &Name, scope: Option<&str>, listed: &BTreeSet<Name>) -> bool {
+    scope.is_none_or(|scope| name.0 == scope) && !listed.contains(name)
 }
 
 fn take_pod(seen: &mut Gathered, pod: &ApiPod) {
