@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,15 +27,20 @@ impl Carrier {
 
     /// The same, built as it is shipped: for what is measured.
     pub async fn shipped(cluster: &Cluster, namespace: &str) -> Self {
-        Self::start_of("release", cluster, &["--namespace", namespace, "--lease-namespace", namespace]).await
+        Self::start_of("release", cluster.kubeconfig(), &["--namespace", namespace, "--lease-namespace", namespace]).await
     }
 
     /// One with these flags.
     pub async fn start_with(cluster: &Cluster, flags: &[&str]) -> Self {
-        Self::start_of("dev", cluster, flags).await
+        Self::start_of("dev", cluster.kubeconfig(), flags).await
     }
 
-    async fn start_of(profile: &'static str, cluster: &Cluster, flags: &[&str]) -> Self {
+    /// One for a namespace that finds the API server where a kubeconfig says.
+    pub async fn start_at(kubeconfig: &Path, namespace: &str) -> Self {
+        Self::start_of("dev", kubeconfig, &["--namespace", namespace, "--lease-namespace", namespace]).await
+    }
+
+    async fn start_of(profile: &'static str, kubeconfig: &Path, flags: &[&str]) -> Self {
         let directory = TempDir::new().expect("a folder");
         let log = File::create(directory.path().join("log")).expect("a file");
         let build =
@@ -42,7 +48,7 @@ impl Carrier {
         let program = tokio::task::spawn_blocking(build).await.expect("a binary");
         let mut command = Command::new(program);
         command.args(["run", "--admin", "127.0.0.1:0", "--image", "portolan:test"]).args(flags);
-        command.env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let process = command.spawn().expect("the operator starts");
         let mut carrier = Self { process, directory, admin: SocketAddr::from(([0; 4], 0)) };
         carrier.admin = until("the operator listens", async || {

@@ -8,9 +8,13 @@
 )]
 
 mod carrier;
+mod faults;
 mod keys;
 mod leading;
+mod patience;
+mod proxy;
 mod publishing;
+mod rest;
 mod running;
 mod scale;
 mod telling;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -38,7 +38,7 @@ pub async fn started() -> Cluster {
 /// A namespace of a test with one gateway, `main`.
 pub struct Tenant {
     pub namespace: Namespace<'static>,
-    client: kube::Client,
+    pub client: kube::Client,
     pub gateway: GatewayId,
 }
 
@@ -242,6 +242,7 @@ impl Creator {
 pub struct Replica {
     pub address: IpAddr,
     told: Arc<Mutex<Value>>,
+    frozen: Arc<AtomicBool>,
     _listening: tokio::task::JoinHandle<()>,
 }
 
@@ -253,13 +254,19 @@ impl Replica {
         let address = IpAddr::V4(Ipv4Addr::new(127, 83, own, NEXT.fetch_add(1, Ordering::Relaxed)));
         let listener = TcpListener::bind((address, 9090)).await.expect("the admin port of a replica");
         let told = Arc::new(Mutex::new(json!({"sequence": 0, "schemas": [1, 1], "rejected": []})));
-        let listening = tokio::spawn(answer(listener, Arc::clone(&told)));
-        Self { address, told, _listening: listening }
+        let frozen = Arc::new(AtomicBool::new(false));
+        let listening = tokio::spawn(answer(listener, Arc::clone(&told), Arc::clone(&frozen)));
+        Self { address, told, frozen, _listening: listening }
     }
 
     /// Serves up to this sequence from now.
     pub fn serves(&self, sequence: u64) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)["sequence"] = json!(sequence);
+    }
+
+    /// Takes connections from now and answers none of them, as a process that is stopped, or goes on.
+    pub fn freezes(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Relaxed);
     }
 
     /// Refuses an object.
@@ -276,8 +283,13 @@ impl Replica {
     }
 }
 
-async fn answer(listener: TcpListener, told: Arc<Mutex<Value>>) {
+async fn answer(listener: TcpListener, told: Arc<Mutex<Value>>, frozen: Arc<AtomicBool>) {
+    let mut left = Vec::new();
     while let Ok((mut stream, _)) = listener.accept().await {
+        if frozen.load(Ordering::Relaxed) {
+            left.push(stream);
+            continue;
+        }
         let body = told.lock().unwrap_or_else(PoisonError::into_inner).to_string();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|bytes| bytes > 0) {}
