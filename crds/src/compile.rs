@@ -121,15 +121,24 @@ impl Compiler<'_> {
         }
     }
 
-    /// The value of a Secret's entry. Empty, or a `${NAME}` that nobody expanded, is no value.
-    fn secret(&self, namespace: &str, secret: &str, key: &str) -> Result<Secret<String>, Problem> {
+    /// The text of a Secret's entry that may have many lines.
+    fn secret_text(&self, namespace: &str, secret: &str, key: &str) -> Result<Secret<String>, Problem> {
         let entries =
             self.world.secrets.get(&(namespace.to_owned(), secret.to_owned())).ok_or_else(|| self.no_secret(namespace, secret))?;
         let missing = || Problem::SecretKeyMissing { secret: secret.to_owned(), key: key.to_owned() };
         let value = entries.get(key).ok_or_else(missing)?;
         let text = std::str::from_utf8(value.expose()).map_err(|_| missing())?.trim();
         let unexpanded = text.starts_with("${") && text.ends_with('}');
-        if text.is_empty() || unexpanded || text.chars().any(char::is_control) { Err(missing()) } else { Ok(Secret::new(text.to_owned())) }
+        if text.is_empty() || unexpanded { Err(missing()) } else { Ok(Secret::new(text.to_owned())) }
+    }
+
+    /// The value of a Secret's entry, on one line. Empty, or a `${NAME}` that nobody expanded, is no value.
+    fn secret(&self, namespace: &str, secret: &str, key: &str) -> Result<Secret<String>, Problem> {
+        let text = self.secret_text(namespace, secret, key)?;
+        if text.expose().chars().any(char::is_control) {
+            return Err(Problem::SecretKeyMissing { secret: secret.to_owned(), key: key.to_owned() });
+        }
+        Ok(text)
     }
 }
 

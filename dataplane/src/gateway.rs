@@ -207,6 +207,14 @@ impl Gateway {
     }
 }
 
+/// What a core does now and then: closes connections that are idle for too long, and renews identities that end soon.
+pub fn sweep(door: &Door) {
+    door.rooms.upstream.sweep();
+    if let Some(live) = door.rooms.live.current() {
+        door.rooms.upstream.renew(live.models.providers().iter().filter_map(|provider| provider.identity.as_ref()));
+    }
+}
+
 /// Threads that serve.
 pub struct Cores {
     /// Where they listen.
@@ -241,7 +249,7 @@ impl Core {
             let sweeping = tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(SWEEP).await;
-                    sweeper.rooms.upstream.sweep();
+                    sweep(&sweeper);
                 }
             });
             listener::accept(listener, door, tls, bounds, connections, leaving).await;

@@ -5,6 +5,7 @@
 
 mod identity;
 mod index;
+mod paths;
 mod policy;
 mod provider;
 

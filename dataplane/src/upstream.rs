@@ -90,7 +90,7 @@ impl Upstream {
     ) -> Result<Answer, Refusal> {
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {
-            let speaks = &attempt.provider.provider.surfaces;
+            let speaks = attempt.provider.speaks(&attempt.model);
             let passage = match Passage::choose(call.surface, speaks, &call.head, &call.body, &attempt.model) {
                 Ok(passage) => passage,
                 Err(why) => {

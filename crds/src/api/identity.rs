@@ -66,3 +66,82 @@ pub enum AWSSource {
     /// An agent on the node gives them (EKS Pod Identity).
     PodIdentity,
 }
+
+/// Who the gateway is at Google.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(self.source == 'Metadata') != has(self.secretRef)").message("secretRef is required with sources ServiceAccountKey and Federation, and only then"))]
+#[x_kube(validation = Rule::new("self.source == 'Metadata' || !has(self.metadataEndpoint)").message("metadataEndpoint is only for source Metadata"))]
+pub struct GoogleAuth {
+    /// ServiceAccountKey, Metadata or Federation. The last two are the gateway's own and work in its namespace only.
+    pub source: GoogleSource,
+    /// The Secret's entry that holds the JSON of a service account's key, or of a federated account (`external_account`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
+    /// The metadata server; by default `http://metadata.google.internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^ ?#@]+$"))]
+    pub metadata_endpoint: Option<String>,
+}
+
+/// Where tokens of Google come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum GoogleSource {
+    /// A service account's key from a Secret.
+    ServiceAccountKey,
+    /// The node's metadata server (Workload Identity of GKE).
+    Metadata,
+    /// A token of the pods' ServiceAccount is exchanged (Workload Identity Federation).
+    Federation,
+}
+
+/// Who the gateway is at Microsoft Entra.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(self.source == 'ClientSecret') == has(self.secretRef)").message("secretRef is required with source ClientSecret, and only then"))]
+#[x_kube(validation = Rule::new("self.source == 'ManagedIdentity' || (has(self.tenantID) && has(self.clientID))").message("tenantID and clientID are required with sources ClientSecret and WorkloadIdentity"))]
+#[x_kube(validation = Rule::new("self.source != 'ManagedIdentity' || !(has(self.tenantID) || has(self.authority))").message("tenantID and authority are not for source ManagedIdentity"))]
+#[x_kube(validation = Rule::new("self.source == 'WorkloadIdentity' || !has(self.tokenFile)").message("tokenFile is only for source WorkloadIdentity"))]
+#[x_kube(validation = Rule::new("self.source == 'ManagedIdentity' || !has(self.metadataEndpoint)").message("metadataEndpoint is only for source ManagedIdentity"))]
+pub struct EntraAuth {
+    /// ClientSecret, WorkloadIdentity or ManagedIdentity. The last two are the gateway's own and work in its namespace only.
+    pub source: EntraSource,
+    /// The tenant, by its id or domain.
+    #[serde(rename = "tenantID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9.-]*$"))]
+    pub tenant_id: Option<String>,
+    /// The application; with ManagedIdentity only where the node has several identities.
+    #[serde(rename = "clientID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-zA-Z0-9-]+$"))]
+    pub client_id: Option<String>,
+    /// The Secret's entry that holds the client secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
+    /// Where the pods' token is; by default where the webhook of Azure Workload Identity mounts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1024), regex(pattern = r"^/[^\x00]+$"))]
+    pub token_file: Option<String>,
+    /// The cloud's token server; by default `https://login.microsoftonline.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https://[^ ?#@]+$"))]
+    pub authority: Option<String>,
+    /// What the token is for; by default `https://cognitiveservices.azure.com/.default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^ ]+$"))]
+    pub scope: Option<String>,
+    /// The node's metadata service; by default `http://169.254.169.254/metadata/identity/oauth2/token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^ ?#@]+$"))]
+    pub metadata_endpoint: Option<String>,
+}
+
+/// What Entra is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum EntraSource {
+    /// A client secret from a Secret.
+    ClientSecret,
+    /// A token of the pods' ServiceAccount.
+    WorkloadIdentity,
+    /// Nothing: the node's metadata service knows who asks.
+    ManagedIdentity,
+}

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::identity::AWSAuth;
+use super::identity::{AWSAuth, EntraAuth, GoogleAuth};
 use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 
 /// Where models are, how they are spoken to and what they cost.
@@ -29,20 +29,31 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
-#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Bedrock') ? (has(self.endpoint) || (has(self.auth) && self.auth.type == 'AWS')) : true").message("endpoint is required with type OpenAICompatible and Bedrock, unless auth.aws names a region"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'AzureOpenAI' || self.type == 'Bedrock') ? (has(self.endpoint) || (has(self.auth) && self.auth.type == 'AWS')) : true").message("endpoint is required with type OpenAICompatible, AzureOpenAI and Bedrock, unless auth.aws names a region"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("endpoint must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("auth must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Simulated') ? true : has(self.auth)").message("auth is required with every type but OpenAICompatible and Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'Bedrock' || !has(self.auth) || self.auth.type != 'AWS'").message("auth.type AWS is only for type Bedrock"))]
+#[x_kube(validation = Rule::new("self.type == 'VertexAI' || self.type == 'OpenAICompatible' || !has(self.auth) || self.auth.type != 'Google'").message("auth.type Google is only for types VertexAI and OpenAICompatible"))]
+#[x_kube(validation = Rule::new("self.type == 'AzureOpenAI' || self.type == 'OpenAICompatible' || !has(self.auth) || self.auth.type != 'Entra'").message("auth.type Entra is only for types AzureOpenAI and OpenAICompatible"))]
+#[x_kube(validation = Rule::new("self.type == 'AzureOpenAI' || !has(self.azure)").message("azure is only for type AzureOpenAI"))]
+#[x_kube(validation = Rule::new("self.type != 'VertexAI' || !has(self.auth) || self.auth.type == 'Google'").message("type VertexAI wants auth.type Google"))]
+#[x_kube(validation = Rule::new("(self.type == 'VertexAI') == has(self.vertex)").message("vertex is required with type VertexAI, and only then"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
 pub struct LLMProviderSpec {
     /// Who answers. Cannot be changed.
     #[serde(rename = "type")]
     pub kind: ProviderType,
-    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere, and that of the region of `auth.aws`.
+    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere, and that of the region of `auth.aws` or the location of `vertex`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+    /// Whose Vertex AI, and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vertex: Option<Vertex>,
+    /// Which of Azure's interfaces is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<Azure>,
     /// How the gateway shows who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
@@ -80,8 +91,59 @@ pub enum ProviderType {
     Bedrock,
     /// Cohere.
     Cohere,
+    /// Google's Vertex AI: Gemini's models and Anthropic's.
+    VertexAI,
+    /// OpenAI's models at Azure.
+    AzureOpenAI,
     /// Answers made by the gateway, for trials and tests.
     Simulated,
+}
+
+/// Whose Vertex AI, and where. Models whose name begins with `claude` are Anthropic's, all others Google's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Vertex {
+    /// The project, by its id or number.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9][a-z0-9.:-]*$"))]
+    pub project: String,
+    /// A region such as `europe-west1`, a multi-region (`us`, `eu`), or `global`.
+    #[schemars(length(min = 2, max = 32), regex(pattern = r"^[a-z]+(-[a-z0-9]+)*$"))]
+    pub location: String,
+}
+
+/// Which of Azure's interfaces is spoken. A model's `upstreamName` is the name of its deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.api == 'V1' || has(self.apiVersion)").message("apiVersion is required with api Deployments and Models"))]
+pub struct Azure {
+    /// V1, Deployments or Models.
+    #[serde(default = "v1")]
+    pub api: AzureApi,
+    /// The version of the interface, such as 2024-10-21; V1 needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z0-9-]+$"))]
+    pub api_version: Option<String>,
+}
+
+fn v1() -> AzureApi {
+    AzureApi::V1
+}
+
+impl Default for Azure {
+    fn default() -> Self {
+        Self { api: v1(), api_version: None }
+    }
+}
+
+/// Interfaces of Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum AzureApi {
+    /// `/openai/v1/...`
+    V1,
+    /// `/openai/deployments/DEPLOYMENT/...?api-version=`
+    Deployments,
+    /// `/models/...?api-version=`, of Azure AI Foundry.
+    Models,
 }
 
 /// Where a provider is.
@@ -90,7 +152,7 @@ pub enum ProviderType {
 #[x_kube(validation = Rule::new("self.url.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure)").message("url must be https://, unless allowInsecure is true"))]
 #[x_kube(validation = Rule::new("!(has(self.caConfigMapRef) && has(self.caSecretRef))").message("caConfigMapRef and caSecretRef exclude each other"))]
 pub struct Endpoint {
-    /// Base URL that ends in the API version: `https://llm.example.com/v1`.
+    /// Base URL that ends in the API version: `https://llm.example.com/v1`; of AzureOpenAI the resource: `https://name.openai.azure.com`.
     #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^ ?#@]+$"))]
     pub url: String,
     /// Take plain text, `http://`.
@@ -110,26 +172,36 @@ pub struct Endpoint {
 #[x_kube(validation = Rule::new("(self.type == 'APIKey') == has(self.secretRef)").message("secretRef is required with type APIKey, and only then"))]
 #[x_kube(validation = Rule::new("self.type == 'APIKey' || !has(self.header)").message("header is only for type APIKey"))]
 #[x_kube(validation = Rule::new("(self.type == 'AWS') == has(self.aws)").message("aws is required with type AWS, and only then"))]
+#[x_kube(validation = Rule::new("(self.type == 'Google') == has(self.google)").message("google is required with type Google, and only then"))]
+#[x_kube(validation = Rule::new("(self.type == 'Entra') == has(self.entra)").message("entra is required with type Entra, and only then"))]
 pub struct Auth {
-    /// APIKey, AWS or None.
+    /// APIKey, AWS, Google, Entra or None.
     #[serde(rename = "type", default = "api_key")]
     pub kind: AuthType,
     /// The Secret's entry that holds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
-    /// The header that shows it; by default XAPIKey for Anthropic, GoogAPIKey for Gemini, Bearer for all others.
+    /// The header that shows it; by default XAPIKey for Anthropic, GoogAPIKey for Gemini, APIKey for AzureOpenAI, Bearer for all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
     /// Who the gateway is at AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<AWSAuth>,
+    /// Who the gateway is at Google.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google: Option<GoogleAuth>,
+    /// Who the gateway is at Microsoft Entra.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entra: Option<EntraAuth>,
 }
 
 impl Auth {
     /// Every entry of a Secret that it names.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretKeyRef> {
         let aws = self.aws.iter().flat_map(|aws| [&aws.access_key_id_ref, &aws.secret_access_key_ref, &aws.session_token_ref]);
-        aws.chain([&self.secret_ref]).flatten()
+        let google = self.google.iter().map(|google| &google.secret_ref);
+        let entra = self.entra.iter().map(|entra| &entra.secret_ref);
+        aws.chain(google).chain(entra).chain([&self.secret_ref]).flatten()
     }
 }
 
@@ -144,6 +216,10 @@ pub enum AuthType {
     APIKey,
     /// Requests are signed for AWS.
     AWS,
+    /// A token of Google.
+    Google,
+    /// A token of Microsoft Entra.
+    Entra,
     /// Nothing is shown.
     None,
 }

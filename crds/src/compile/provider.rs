@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use snapshot::{
-    AuthStyle, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret, Simulated,
-    SimulatedFault, Surface, Timeouts, Visibility,
+    AuthStyle, Azure, AzureApi, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret,
+    Simulated, SimulatedFault, Surface, Timeouts, Visibility,
 };
 
-use super::identity::{Identified, bedrock_of};
+use super::identity::{Identified, bedrock_of, vertex_of};
 use super::{Compiler, shown};
-use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName};
+use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName, Vertex};
 use crate::api::shared::{From, Namespaces};
 use crate::report::{Kind, Problem, Verdict};
 use crate::schema::Complaint;
@@ -96,9 +96,12 @@ impl Compiler<'_> {
 
     /// Who the gateway is at a cloud, when that is how it shows itself.
     fn identified(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<Option<Identified>, Verdict> {
-        match spec.auth.as_ref().and_then(|auth| auth.aws.as_ref()) {
-            Some(aws) => self.aws(namespace, aws).map(Some),
-            None => Ok(None),
+        let Some(auth) = &spec.auth else { return Ok(None) };
+        match (&auth.aws, &auth.google, &auth.entra) {
+            (Some(aws), _, _) => self.aws(namespace, aws).map(Some),
+            (None, Some(google), _) => self.google(namespace, google).map(Some),
+            (None, None, Some(entra)) => self.entra(namespace, entra).map(Some),
+            (None, None, None) => Ok(None),
         }
     }
 
@@ -130,6 +133,26 @@ impl Compiler<'_> {
                 ProviderKind::Cohere(self.endpoint(namespace, spec, "https://api.cohere.com/v2", Header::Bearer)?),
                 [Surface::CohereChat].into(),
             ),
+            ProviderType::VertexAI => {
+                let usual = spec.vertex.as_ref().map(|vertex| vertex_of(&vertex.location)).unwrap_or_default();
+                let mut endpoint = self.endpoint(namespace, spec, &usual, Header::Bearer)?;
+                if let Some(Vertex { project, location }) = &spec.vertex {
+                    endpoint.base_path.push_str(&format!("/projects/{project}/locations/{location}"));
+                }
+                (ProviderKind::VertexAi(endpoint), [Surface::GenerateContent, Surface::Messages].into())
+            }
+            ProviderType::AzureOpenAI => {
+                let mut endpoint = self.endpoint(namespace, spec, "", Header::APIKey)?;
+                // People copy the base URL of an SDK; the resource is what stands before.
+                let base = endpoint.base_path.as_str();
+                endpoint.base_path = base.strip_suffix("/openai/v1").or_else(|| base.strip_suffix("/openai")).unwrap_or(base).to_owned();
+                let api = azure_api(&spec.azure.clone().unwrap_or_default());
+                let surfaces = match &api {
+                    AzureApi::V1 { .. } | AzureApi::Deployments { .. } => openai.into(),
+                    AzureApi::Models { .. } => [Surface::ChatCompletions, Surface::Embeddings].into(),
+                };
+                (ProviderKind::AzureOpenAi(Azure { endpoint, api }), surfaces)
+            }
             ProviderType::OpenAICompatible => {
                 let surfaces =
                     spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
@@ -219,6 +242,16 @@ impl Compiler<'_> {
         for (name, model, other) in warnings {
             self.warn(Kind::LLMProvider, &name, Problem::ModelAmbiguous { model, other });
         }
+    }
+}
+
+fn azure_api(azure: &api::Azure) -> AzureApi {
+    let version = azure.api_version.clone();
+    match azure.api {
+        api::AzureApi::V1 => AzureApi::V1 { version },
+        // The schema refuses these without a version.
+        api::AzureApi::Deployments => AzureApi::Deployments { version: version.unwrap_or_default() },
+        api::AzureApi::Models => AzureApi::Models { version: version.unwrap_or_default() },
     }
 }
 

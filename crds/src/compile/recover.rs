@@ -77,6 +77,8 @@ fn kind(kind: &ProviderKind) -> ProviderType {
         ProviderKind::Gemini(_) => ProviderType::Gemini,
         ProviderKind::Bedrock(_) => ProviderType::Bedrock,
         ProviderKind::Cohere(_) => ProviderType::Cohere,
+        ProviderKind::VertexAi(_) => ProviderType::VertexAI,
+        ProviderKind::AzureOpenAi(_) => ProviderType::AzureOpenAI,
         ProviderKind::Simulated(_) => ProviderType::Simulated,
     }
 }

@@ -39,6 +39,8 @@ struct ErrorObject {
     details: Option<Value>,
     /// Cohere's word for the kind.
     error_type: Option<Value>,
+    /// Azure's closer word: `{"code": ".."}`.
+    innererror: Option<Value>,
 }
 
 impl Fault {
@@ -109,8 +111,11 @@ impl Fault {
         let message = text(&error.message)
             .unwrap_or_else(|| status.map_or("no reason was given".to_owned(), |status| format!("status {status} without a reason")));
         let reason = error.details.as_ref().map(Value::to_string).unwrap_or_default();
+        let inner = error.innererror.as_ref().and_then(|inner| inner["code"].as_str()).unwrap_or_default();
         let class = if reason.contains("API_KEY_INVALID") {
             FailureClass::AuthFailed
+        } else if matches!(inner, "ResponsibleAIPolicyViolation" | "ContentFiltered") {
+            FailureClass::ContentFiltered
         } else {
             classify(surface.dialect(), status, &kind, code.as_deref().unwrap_or_default(), &message)
         };

@@ -15,6 +15,7 @@ pub mod sigv4;
 pub mod simulated;
 pub mod sse;
 pub mod usage;
+pub mod vertex;
 
 mod foreign;
 mod same;

@@ -28,13 +28,14 @@ pub use dialect::{Dialect, Operation, Surface};
 pub use failure::FailureClass;
 pub use gateway::{Cors, Drain, Egress, Gateway};
 pub use glob::Glob;
-pub use identity::{AwsIdentity, AwsRole, AwsSource, Site};
+pub use identity::{AwsIdentity, AwsRole, AwsSource, EntraIdentity, EntraSource, Federation, GoogleIdentity, Site};
 pub use ids::{GatewayId, IdError, KeyId, ModelName, PolicyId, ProviderId, TeamName};
 pub use key::{Allow, Key, KeyHash, Owner};
 pub use money::NanoUsd;
 pub use policy::{RoutingPolicy, Rule, Target};
 pub use provider::{
-    AuthStyle, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts, Visibility,
+    AuthStyle, Azure, AzureApi, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts,
+    Visibility,
 };
 pub use secret::{Credentials, Secret};
 pub use usage::Usage;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AwsIdentity, ModelName, NanoUsd, ProviderId, Surface};
+use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Surface};
 
 /// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub enum ProviderKind {
     Bedrock(Endpoint),
     /// Cohere.
     Cohere(Endpoint),
+    /// Google's Vertex AI: its own models and Anthropic's. The base path names project and location.
+    VertexAi(Endpoint),
+    /// OpenAI's models at Azure.
+    AzureOpenAi(Azure),
     /// Answers made inside the process.
     Simulated(Simulated),
 }
@@ -52,7 +56,9 @@ impl ProviderKind {
             | Self::Anthropic(endpoint)
             | Self::Gemini(endpoint)
             | Self::Bedrock(endpoint)
-            | Self::Cohere(endpoint) => Some(endpoint),
+            | Self::Cohere(endpoint)
+            | Self::VertexAi(endpoint)
+            | Self::AzureOpenAi(Azure { endpoint, .. }) => Some(endpoint),
             Self::Simulated(_) => None,
         }
     }
@@ -66,7 +72,9 @@ impl ProviderKind {
             | Self::Anthropic(endpoint)
             | Self::Gemini(endpoint)
             | Self::Bedrock(endpoint)
-            | Self::Cohere(endpoint) => Some(endpoint),
+            | Self::Cohere(endpoint)
+            | Self::VertexAi(endpoint)
+            | Self::AzureOpenAi(Azure { endpoint, .. }) => Some(endpoint),
             Self::Simulated(_) => None,
         }
     }
@@ -81,9 +89,42 @@ impl ProviderKind {
             Self::Gemini(_) => "Gemini",
             Self::Bedrock(_) => "Bedrock",
             Self::Cohere(_) => "Cohere",
+            Self::VertexAi(_) => "VertexAI",
+            Self::AzureOpenAi(_) => "AzureOpenAI",
             Self::Simulated(_) => "Simulated",
         }
     }
+}
+
+/// A resource of Azure, and which of its interfaces is spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Azure {
+    /// The resource.
+    pub endpoint: Endpoint,
+    /// The interface.
+    pub api: AzureApi,
+}
+
+/// Interfaces of Azure: where a model's name stands, and what the version is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum AzureApi {
+    /// `/openai/v1/chat/completions`: the deployment's name is the body's `model`.
+    V1 {
+        /// `preview`, where that is wanted.
+        version: Option<String>,
+    },
+    /// `/openai/deployments/{deployment}/chat/completions?api-version=`
+    Deployments {
+        /// `2024-10-21`
+        version: String,
+    },
+    /// `/models/chat/completions?api-version=`: models of Azure AI Foundry.
+    Models {
+        /// `2024-05-01-preview`
+        version: String,
+    },
 }
 
 /// A base URL, taken apart, and how it is dialled.
@@ -132,6 +173,10 @@ pub enum AuthStyle {
     GoogApiKey,
     /// A signature of AWS.
     Aws(Box<AwsIdentity>),
+    /// A token of Google, as `Authorization: Bearer`.
+    Google(Box<GoogleIdentity>),
+    /// A token of Microsoft Entra, as `Authorization: Bearer`.
+    Entra(Box<EntraIdentity>),
 }
 
 impl AuthStyle {
@@ -141,6 +186,8 @@ impl AuthStyle {
         match self {
             Self::None | Self::Bearer | Self::XApiKey | Self::ApiKey | Self::GoogApiKey => false,
             Self::Aws(identity) => identity.is_ambient(),
+            Self::Google(identity) => identity.is_ambient(),
+            Self::Entra(identity) => identity.is_ambient(),
         }
     }
 
@@ -149,7 +196,7 @@ impl AuthStyle {
     pub fn is_of_a_cloud(&self) -> bool {
         match self {
             Self::None | Self::Bearer | Self::XApiKey | Self::ApiKey | Self::GoogApiKey => false,
-            Self::Aws(_) => true,
+            Self::Aws(_) | Self::Google(_) | Self::Entra(_) => true,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A provider with its headers, paths and prices made once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue};
 use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface};
 
-use super::LiveIdentity;
+use super::{LiveIdentity, paths};
 
 /// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
 #[derive(Debug)]
@@ -60,22 +60,6 @@ impl Origins {
     }
 }
 
-/// Stands in a path for the model's name.
-const MODEL: &str = "{model}";
-
-/// A name as one segment of a path: all but letters, digits and `-._~` percent-encoded.
-fn encoded(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// A provider, ready to be called.
 #[derive(Debug)]
 pub struct LiveProvider {
@@ -94,6 +78,7 @@ pub struct LiveProvider {
     /// Calls of a simulated provider; drives the dice of its faults.
     pub turns: AtomicU64,
     paths: HashMap<Surface, PathAndQuery>,
+    publishers: Option<paths::Publishers>,
     prices: Vec<Option<Price>>,
 }
 
@@ -102,9 +87,8 @@ impl LiveProvider {
         let endpoint = provider.kind.endpoint();
         let secret = credentials.0.get(&provider.id);
         let paths = provider.surfaces.iter().filter_map(|surface| {
-            let base = endpoint.map_or("/v1", |endpoint| endpoint.base_path.as_str());
             // A path that names the model is made for each call.
-            let fixed = (!surface.path().contains(MODEL)).then(|| format!("{base}{}", surface.path()));
+            let fixed = paths::is_fixed(&provider.kind, *surface).then(|| paths::path(&provider.kind, *surface, "", false))?;
             Some((*surface, fixed?.parse().ok()?))
         });
         let host = endpoint.and_then(host_header).unwrap_or_else(|| HeaderValue::from_static("simulated"));
@@ -119,10 +103,17 @@ impl LiveProvider {
             host,
             turns: AtomicU64::new(0),
             paths: paths.collect(),
+            publishers: paths::Publishers::of(&provider.kind),
             prices: provider
                 .models
                 .iter()
-                .map(|model| model.price.or_else(|| catalog_price(provider, model.upstream_name.as_str())))
+                .map(|model| {
+                    let named = || catalog_price(provider, model.upstream_name.as_str());
+                    // What a deployment is called says nothing of its model; what clients call it may.
+                    let azure = matches!(provider.kind, ProviderKind::AzureOpenAi(_));
+                    let called = || azure.then(|| catalog_price(provider, model.name.as_str())).flatten();
+                    model.price.or_else(named).or_else(called)
+                })
                 .collect(),
             provider: provider.clone(),
         }
@@ -134,9 +125,14 @@ impl LiveProvider {
         if let Some(fixed) = self.paths.get(&surface) {
             return Some(fixed.clone());
         }
-        let base = self.provider.kind.endpoint().filter(|_| self.provider.surfaces.contains(&surface))?.base_path.as_str();
-        let path = if stream { surface.stream_path() } else { surface.path() };
-        format!("{base}{}", path.replace(MODEL, &encoded(model))).parse().ok()
+        let spoken = self.provider.surfaces.contains(&surface);
+        paths::path(&self.provider.kind, surface, model, stream).filter(|_| spoken)?.parse().ok()
+    }
+
+    /// What it speaks by itself where this model is asked; all else is translated or refused.
+    #[must_use]
+    pub fn speaks(&self, model: &str) -> &BTreeSet<Surface> {
+        self.publishers.as_ref().map_or(&self.provider.surfaces, |publishers| publishers.speak(model))
     }
 
     /// What tokens cost: of a declared model by its place, of any other by the catalog. `None`: unpriced.
@@ -157,6 +153,8 @@ fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
         ProviderKind::Gemini(_) => "gemini",
         ProviderKind::Bedrock(_) => "bedrock",
         ProviderKind::Cohere(_) => "cohere",
+        ProviderKind::VertexAi(_) => "vertex_ai",
+        ProviderKind::AzureOpenAi(_) => "azure",
         ProviderKind::OpenAiCompatible(_) => return None,
         ProviderKind::Simulated(_) => {
             let free = snapshot::NanoUsd(0);
@@ -168,7 +166,7 @@ fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
 
 fn header_of(style: &AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {
     let (name, text) = match style {
-        AuthStyle::None | AuthStyle::Aws(_) => return None,
+        AuthStyle::None | AuthStyle::Aws(_) | AuthStyle::Google(_) | AuthStyle::Entra(_) => return None,
         AuthStyle::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
         AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().clone()),
         AuthStyle::ApiKey => (HeaderName::from_static("api-key"), secret.expose().clone()),

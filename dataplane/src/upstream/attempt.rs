@@ -49,6 +49,11 @@ impl Headers {
         Self(found.collect())
     }
 
+    /// The values of one of them.
+    fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(found, _)| found.as_str() == name).filter_map(|(_, value)| value.to_str().ok())
+    }
+
     /// Puts them in the place of what is there; one that came on several lines stays on several.
     fn put(&self, headers: &mut HeaderMap) {
         let mut last = None;
@@ -79,17 +84,19 @@ impl Upstream {
                 let timeouts = kind.endpoint().map_or(origin.endpoint.timeouts, |endpoint| endpoint.timeouts);
                 let limits = Limits::new(timeouts, self.clock.now());
                 let mut forgotten = false;
+                let refused = |detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail);
+                let dressed = dressed(kind, passage, headers).map_err(refused)?;
+                let body = dressed.as_ref().map_or(passage.request(), std::slice::from_ref);
                 loop {
-                    let mut request = request(attempt, passage, stream, headers)
-                        .map_err(|detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail))?;
+                    let mut request = request(attempt, passage, body, stream, headers).map_err(refused)?;
                     let shown = match &provider.identity {
                         Some(identity) => {
-                            let shown = Box::pin(self.prove(identity, &mut request, passage.request(), &limits)).await?;
+                            let shown = Box::pin(self.prove(identity, &mut request, body, &limits)).await?;
                             Some((identity, shown))
                         }
                         None => None,
                     };
-                    let begun = self.exchange(origin, request, passage, &limits).await?;
+                    let begun = self.exchange(origin, request, body, &limits).await?;
                     let tried = self.read(begun, passage, stream, &limits, room).await;
                     // What ended before its time, or was revoked, is asked for anew, once.
                     if let (Err(failure), Some((identity, shown))) = (&tried, &shown)
@@ -109,7 +116,7 @@ impl Upstream {
     }
 
     /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
-    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, passage: &Passage, limits: &Limits) -> Result<Begun, Failure> {
+    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, body: &[Bytes], limits: &Limits) -> Result<Begun, Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -127,7 +134,7 @@ impl Upstream {
                 Ok(Ok(response)) => return Ok(Begun { response, lease: lease(connection), first_byte }),
                 Ok(Err(mut error)) => match error.take_message() {
                     Some(mut unsent) if reused => {
-                        *unsent.body_mut() = Pieces::new(passage.request());
+                        *unsent.body_mut() = Pieces::new(body);
                         request = unsent;
                     }
                     _ => {
@@ -231,14 +238,14 @@ impl Limits {
     }
 }
 
-fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
+fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
     const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
     const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
     let provider = &attempt.provider;
     let path = provider.path(passage.surface(), &attempt.model, stream).ok_or("the provider does not speak this surface")?;
-    let mut request = Request::new(Pieces::new(passage.request()));
+    let mut request = Request::new(Pieces::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target(provider, path)?;
     let headers = request.headers_mut();
@@ -256,10 +263,12 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
         },
     );
     headers.insert(USER_AGENT, AGENT);
-    if passage.surface() == Surface::Messages {
+    // Where Anthropic's models stand on Vertex AI, its headers are in the body.
+    let in_body = matches!(provider.provider.kind, ProviderKind::VertexAi(_));
+    if passage.surface() == Surface::Messages && !in_body {
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
-    if matches!(passage, Passage::Same(_)) {
+    if matches!(passage, Passage::Same(_)) && !in_body {
         client.put(headers);
     }
     if let Some((name, value)) = &provider.credential {
@@ -268,6 +277,17 @@ fn request(attempt: &Attempt, passage: &Passage, stream: bool, client: &Headers)
         headers.remove(AUTHORIZATION);
     }
     Ok(request)
+}
+
+/// The body as a cloud wants it, where that is not as the surface says.
+fn dressed(kind: &ProviderKind, passage: &Passage, client: &Headers) -> Result<Option<Bytes>, String> {
+    if !(matches!(kind, ProviderKind::VertexAi(_)) && passage.surface() == Surface::Messages) {
+        return Ok(None);
+    }
+    let same = matches!(passage, Passage::Same(_));
+    let betas: Vec<&str> = if same { client.texts("anthropic-beta").collect() } else { Vec::new() };
+    let body = providers::vertex::messages_body(passage.request(), &betas);
+    body.map(Some).map_err(|wrong| format!("the body cannot be told to Vertex AI: {}", wrong.what))
 }
 
 /// HTTP/1.1 wants the path alone, HTTP/2 the authority too: hyper makes the one out of the other, so an absolute form

@@ -4,7 +4,10 @@
 //! a renewal makes no call wait; nothing secret is logged or told, and the words of a token server only as a short code.
 
 mod aws;
+mod entra;
+mod google;
 mod question;
+mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::AcqRel;
@@ -33,9 +36,12 @@ const EARLY: Duration = Duration::from_secs(300);
 /// Not shown any more so long before the end, or when a tenth of the life is left: it must arrive.
 const LATE: Duration = Duration::from_secs(10);
 
+/// Whatever a server says, it is asked again after so long.
+const LIFE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
 /// After a failure nobody asks for so long, doubled with each that follows.
 const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// What was refused is not asked for anew sooner: a provider may refuse for other reasons than a proof that ended.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
@@ -76,7 +82,7 @@ impl Upstream {
         body: &[Bytes],
         limits: &Limits,
     ) -> Result<Arc<Shown>, Failure> {
-        let asker = Asker { dial: self.dial.clone(), clock: self.clock.clone(), metrics: self.metrics.clone() };
+        let asker = self.asker();
         let failed = |class, detail| ours(class, "the gateway could not show the provider who it is", detail);
         let shown = match timeout_at(limits.total, asker.shown(identity)).await {
             Err(_) => return Err(failed(FailureClass::Timeout, "the total time was over before the identity was there".to_owned())),
@@ -94,6 +100,17 @@ impl Upstream {
             }
         }
         Ok(shown)
+    }
+
+    /// Sees to identities that were shown and end soon, so that the next call need not wait; called now and then by the core.
+    pub fn renew<'a>(&self, identities: impl Iterator<Item = &'a Arc<LiveIdentity>>) {
+        let asker = self.asker();
+        let now = self.clock.now();
+        identities.filter_map(|identity| Some((identity, identity.good(now)?))).for_each(|(identity, shown)| asker.renew(identity, &shown));
+    }
+
+    fn asker(&self) -> Asker {
+        Asker { dial: self.dial.clone(), clock: self.clock.clone(), metrics: self.metrics.clone() }
     }
 
     /// A provider refused what was shown. True when it is worth while to ask for another: it was not asked for just now,
@@ -115,14 +132,7 @@ impl Asker {
     async fn shown(&self, identity: &Arc<LiveIdentity>) -> Result<Arc<Shown>, Failed> {
         let now = self.clock.now();
         if let Some(shown) = identity.good(now) {
-            let paused = || identity.failed.lock().as_ref().is_some_and(|failed| now < failed.again_at);
-            if is_due(&shown, now) && !paused() && !identity.renewing.swap(true, AcqRel) {
-                let (asker, identity) = (self.clone(), identity.clone());
-                tokio::spawn(async move {
-                    let renewing = Renewing(identity);
-                    drop(asker.next(&renewing.0).await);
-                });
-            }
+            self.renew(identity, &shown);
             return Ok(shown);
         }
         // A task of its own: whoever leaves leaves to the others what was asked for.
@@ -132,6 +142,19 @@ impl Asker {
             let detail = "this core ended while it asked".to_owned();
             Err(Failed { class: FailureClass::ConnectError, detail, again_at: now, times: 0 })
         })
+    }
+
+    /// Asks for the next when it is time, while this one is shown.
+    fn renew(&self, identity: &Arc<LiveIdentity>, shown: &Shown) {
+        let now = self.clock.now();
+        let paused = || identity.failed.lock().as_ref().is_some_and(|failed| now < failed.again_at);
+        if is_due(shown, now) && !paused() && !identity.renewing.swap(true, AcqRel) {
+            let (asker, identity) = (self.clone(), identity.clone());
+            tokio::spawn(async move {
+                let renewing = Renewing(identity);
+                drop(asker.next(&renewing.0).await);
+            });
+        }
     }
 
     /// Waits for its turn, and asks unless somebody did meanwhile.
@@ -181,6 +204,8 @@ impl Asker {
         }
         match style {
             AuthStyle::Aws(aws) => self.aws(identity, aws).await,
+            AuthStyle::Google(google) => self.google(identity, google).await,
+            AuthStyle::Entra(entra) => self.entra(identity, entra).await,
             AuthStyle::None | AuthStyle::Bearer | AuthStyle::XApiKey | AuthStyle::ApiKey | AuthStyle::GoogApiKey => {
                 Err(Unproven::new(FailureClass::AuthFailed, "no identity is asked for"))
             }
@@ -203,6 +228,7 @@ fn is_due(shown: &Shown, now: Instant) -> bool {
 
 fn shown(lent: Lent, now: Instant) -> Shown {
     let Lent { proof, life } = lent;
+    let life = life.map(|life| life.min(LIFE_MAX));
     let before_end = |life: Duration, margin: Duration| now + life.saturating_sub(margin);
     Shown {
         proof,

@@ -138,6 +138,28 @@ async fn what_is_good_is_shown_while_it_is_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_shown_is_renewed_though_nobody_calls() {
+    let house = house(&format!("{KEYS}, {ROLE}"));
+    house.sweep();
+    house.settle().await;
+    assert_eq!(house.providers.dialled(), [""; 0], "what nobody asked for is not got");
+    let calling = house.call(Call::chat("app", "aws/m"));
+    asked_of(&house, STS, 200, &lent(&house, "first", 3600)).await;
+    asked_of(&house, MODELS, 200, BEDROCK).await;
+    calling.answer().await;
+    elapse(3_290_000).await;
+    house.sweep();
+    house.settle().await;
+    assert_eq!(house.providers.dialled(), [STS, MODELS], "it is not time yet");
+    elapse(10_000).await;
+    house.sweep();
+    house.sweep();
+    asked_of(&house, STS, 200, &lent(&house, "second", 3600)).await;
+    house.settle().await;
+    assert_eq!(house.providers.dialled(), [STS, MODELS, STS]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_ended_is_not_shown() {
     let house = house(&format!("{KEYS}, {ROLE}"));
     let calling = house.call(Call::chat("app", "aws/m"));

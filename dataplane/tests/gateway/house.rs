@@ -89,6 +89,11 @@ impl House {
         self.reports.iter().find(fits).map_or("", |report| &report.reason)
     }
 
+    /// What a core does now and then.
+    pub fn sweep(&self) {
+        dataplane::gateway::sweep(&self.door);
+    }
+
     /// A byte stream to the gateway's door.
     pub fn line(&self) -> DuplexStream {
         self.line_to(1)

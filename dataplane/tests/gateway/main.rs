@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
 
+mod azure;
 mod bounds;
 mod browsers;
 mod client;
@@ -24,3 +25,4 @@ mod provider;
 mod receipts;
 mod revisions;
 mod tenancy;
+mod vertex;

@@ -75,6 +75,9 @@ pub(super) const NATIVE_PROVIDER: &str = "native-provider";
 /// The feature of a provider that shows an identity of a cloud, which is got and renewed.
 pub(super) const CLOUD_IDENTITY: &str = "cloud-identity";
 
+/// The feature of a provider of Vertex AI or Azure OpenAI.
+pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
+
 /// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
@@ -107,6 +110,9 @@ impl ValueOut<'_> {
     fn requires(&self) -> &'static [&'static str] {
         match self {
             Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => &[RULE_WHEN],
+            Self::Provider(Provider { kind: ProviderKind::VertexAi(_) | ProviderKind::AzureOpenAi(_), .. }) => {
+                &[NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER]
+            }
             Self::Provider(Provider { kind, .. }) if kind.endpoint().is_some_and(|endpoint| endpoint.auth.is_of_a_cloud()) => {
                 &[NATIVE_PROVIDER, CLOUD_IDENTITY]
             }

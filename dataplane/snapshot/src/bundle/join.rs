@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::cut::{BodyIn, CLOUD_IDENTITY, EntryIn, EntryKind, NATIVE_PROVIDER, RULE_WHEN};
+use super::cut::{BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, NATIVE_PROVIDER, RULE_WHEN};
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
 use super::{Index, PART_BYTES_MAX, PART_CANONICAL_BYTES_MAX, PartKind, PartRef, digest, part_name, sha256};
 use crate::{Credentials, Gateway, GatewayId, Key, KeyId, PolicyId, Provider, ProviderId, RoutingPolicy, Secret, Snapshot};
 
 /// Features of entries that this reader has beyond what the schema says.
-pub const FEATURES: &[&str] = &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY];
+pub const FEATURES: &[&str] = &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER];
 
 /// A bundle that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

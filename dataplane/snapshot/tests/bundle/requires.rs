@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use snapshot::bundle::{Because, EntryKind, Refused};
-use snapshot::{AuthStyle, AwsIdentity, AwsSource, Scheme, Site};
+use snapshot::{AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, ProviderKind, Scheme, Site};
 
 use crate::sample::{Store, gateway_id, key_id, policy_id, provider_id, small};
 
@@ -80,24 +80,30 @@ fn a_policy_with_a_condition_requires_a_reader_that_knows_conditions() {
     assert_eq!(required(Some("request.stream")), [r#"["rule-when"]"#]);
 }
 
-/// A reader of before would call the provider without any proof.
+/// A reader of before knows neither the proof nor the type; it would not even read the part.
 #[test]
-fn a_provider_with_an_identity_of_a_cloud_requires_a_reader_that_can_get_it() {
-    let mut config = small();
-    let endpoint = config.0.providers.get_mut(&provider_id("one")).and_then(|provider| provider.kind.endpoint_mut()).expect("an endpoint");
-    endpoint.auth = AuthStyle::Aws(Box::new(AwsIdentity {
-        region: "us-east-1".to_owned(),
-        service: "bedrock".to_owned(),
-        source: AwsSource::Keys,
-        role: None,
-        sts: Site { scheme: Scheme::Https, host: "sts.example".to_owned(), port: 443, path: "/".to_owned() },
-    }));
-    let mut store = Store::of(&config);
-    assert_eq!(store.join().expect("this reader can").snapshot, config.0);
-    store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
-        let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
-        assert_eq!(entry["requires"], json!(["native-provider", "cloud-identity"]));
-    });
+fn a_provider_of_a_cloud_requires_a_reader_that_knows_it() {
+    let (config, _) = small();
+    let endpoint = config.providers[&provider_id("one")].kind.endpoint().expect("an endpoint").clone();
+    let sts = Site { scheme: Scheme::Https, host: "sts.example".to_owned(), port: 443, path: "/".to_owned() };
+    let aws = AwsIdentity { region: "us-east-1".to_owned(), service: "bedrock".to_owned(), source: AwsSource::Keys, role: None, sts };
+    let signed = Endpoint { auth: AuthStyle::Aws(Box::new(aws)), ..endpoint.clone() };
+    let azure = Azure { endpoint: endpoint.clone(), api: AzureApi::V1 { version: None } };
+    for (kind, required) in [
+        (ProviderKind::Bedrock(endpoint.clone()), json!(["native-provider"])),
+        (ProviderKind::Bedrock(signed), json!(["native-provider", "cloud-identity"])),
+        (ProviderKind::VertexAi(endpoint), json!(["native-provider", "cloud-identity", "cloud-provider"])),
+        (ProviderKind::AzureOpenAi(azure), json!(["native-provider", "cloud-identity", "cloud-provider"])),
+    ] {
+        let mut config = small();
+        config.0.providers.get_mut(&provider_id("one")).expect("there").kind = kind;
+        let mut store = Store::of(&config);
+        assert_eq!(store.join().expect("this reader does").snapshot, config.0);
+        store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
+            let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
+            assert_eq!(entry["requires"], required);
+        });
+    }
 }
 
 #[test]

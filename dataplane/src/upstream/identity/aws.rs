@@ -141,7 +141,7 @@ impl Asker {
     }
 
     /// From now to a date.
-    fn life(&self, date: &str) -> Result<Duration, Unproven> {
+    pub(super) fn life(&self, date: &str) -> Result<Duration, Unproven> {
         let wrong = |why: &str| Unproven::new(FailureClass::InvalidResponse, format!("keys were given that {why}"));
         let end: jiff::Timestamp = date.parse().map_err(|_| wrong("say no date of their end"))?;
         let left = u64::try_from(end.as_millisecond()).unwrap_or(0).saturating_sub(self.clock.unix_ms());

@@ -1,0 +1,92 @@
+//! Where a surface is below a provider's base path: the usual place, or that of a cloud.
+
+use std::collections::BTreeSet;
+
+use snapshot::{AzureApi, ProviderKind, Surface};
+
+/// Stands in a path for the model's name.
+const MODEL: &str = "{model}";
+
+/// The path of a surface, with its query; of one that is fixed the name of the model changes nothing.
+pub(super) fn path(kind: &ProviderKind, surface: Surface, model: &str, stream: bool) -> Option<String> {
+    let (below, keep) = match kind {
+        ProviderKind::VertexAi(_) => (of_vertex(surface, stream)?, &b"@"[..]),
+        ProviderKind::AzureOpenAi(azure) => (of_azure(&azure.api, surface), &b""[..]),
+        ProviderKind::OpenAi(_)
+        | ProviderKind::OpenAiCompatible(_)
+        | ProviderKind::Anthropic(_)
+        | ProviderKind::Gemini(_)
+        | ProviderKind::Bedrock(_)
+        | ProviderKind::Cohere(_)
+        | ProviderKind::Simulated(_) => (if stream { surface.stream_path() } else { surface.path() }.to_owned(), &b""[..]),
+    };
+    let base = kind.endpoint().map_or("/v1", |endpoint| endpoint.base_path.as_str());
+    Some(format!("{base}{}", below.replace(MODEL, &providers::sigv4::encoded(model, keep))))
+}
+
+/// Whether the path of a surface is the same for every model, streamed or not.
+pub(super) fn is_fixed(kind: &ProviderKind, surface: Surface) -> bool {
+    let of = |model, stream| path(kind, surface, model, stream);
+    of("a", false) == of("b", false) && of("a", false) == of("a", true)
+}
+
+/// Deployments are in the path of the older interface, but for what is older than none of them.
+fn of_azure(api: &AzureApi, surface: Surface) -> String {
+    let below = surface.path();
+    match api {
+        AzureApi::V1 { version: None } => format!("/openai/v1{below}"),
+        AzureApi::V1 { version: Some(version) } => format!("/openai/v1{below}?api-version={version}"),
+        AzureApi::Deployments { version } if surface == Surface::Responses => format!("/openai{below}?api-version={version}"),
+        AzureApi::Deployments { version } => format!("/openai/deployments/{MODEL}{below}?api-version={version}"),
+        AzureApi::Models { version } => format!("/models{below}?api-version={version}"),
+    }
+}
+
+/// Each publisher's models have a place of their own.
+fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
+    let (publisher, verb) = match (surface, stream) {
+        (Surface::GenerateContent, false) => ("google", "generateContent"),
+        (Surface::GenerateContent, true) => ("google", "streamGenerateContent?alt=sse"),
+        (Surface::Messages, false) => ("anthropic", "rawPredict"),
+        (Surface::Messages, true) => ("anthropic", "streamRawPredict"),
+        (
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::Converse
+            | Surface::CohereChat,
+            _,
+        ) => return None,
+    };
+    Some(format!("/publishers/{publisher}/models/{MODEL}:{verb}"))
+}
+
+/// What each of two kinds of models speaks, where a provider has both: those whose name begins with `claude`, and all others.
+#[derive(Debug)]
+pub(super) struct Publishers {
+    anthropic: BTreeSet<Surface>,
+    google: BTreeSet<Surface>,
+}
+
+impl Publishers {
+    pub(super) fn of(kind: &ProviderKind) -> Option<Self> {
+        match kind {
+            ProviderKind::VertexAi(_) => {
+                Some(Self { anthropic: BTreeSet::from([Surface::Messages]), google: BTreeSet::from([Surface::GenerateContent]) })
+            }
+            ProviderKind::OpenAi(_)
+            | ProviderKind::OpenAiCompatible(_)
+            | ProviderKind::Anthropic(_)
+            | ProviderKind::Gemini(_)
+            | ProviderKind::Bedrock(_)
+            | ProviderKind::Cohere(_)
+            | ProviderKind::AzureOpenAi(_)
+            | ProviderKind::Simulated(_) => None,
+        }
+    }
+
+    pub(super) fn speak(&self, model: &str) -> &BTreeSet<Surface> {
+        if model.starts_with("claude") { &self.anthropic } else { &self.google }
+    }
+}
