@@ -20,6 +20,9 @@ fn a_lease_is_taken_when_it_is_free_ours_or_stood_still_for_its_whole_time() {
     let other = held("other", Some(15));
     assert_eq!(decide(Some(&other), "me", second * 14), Step::Wait);
     assert_eq!(decide(Some(&other), "me", second * 15), Step::Take);
+    let longer = held("other", Some(40));
+    assert_eq!(decide(Some(&longer), "me", second * 39), Step::Wait, "whoever holds it says for how long");
+    assert_eq!(decide(Some(&longer), "me", second * 40), Step::Take);
     for strange in [held("other", None), held("other", Some(-4))] {
         assert_eq!(decide(Some(&strange), "me", DURATION - second), Step::Wait);
         assert_eq!(decide(Some(&strange), "me", DURATION), Step::Take);

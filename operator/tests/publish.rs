@@ -12,17 +12,29 @@ use operator::publish::guard::{Alarm, Exists, Held, hold, vanished};
 use operator::publish::purse::{Purse, revocations};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
+const GATEWAY: &str = "apiVersion: portolan.dev/v1alpha1
+kind: LLMGateway
+metadata: {name: main, namespace: t}
+spec: {}
+---
+apiVersion: portolan.dev/v1alpha1
+kind: LLMProvider
+metadata: {name: p, namespace: t}
+spec: {type: Simulated}
+";
+
 /// The configuration of one gateway with these keys, each with another hash; `lines` are added to the spec of each.
 fn config(keys: impl IntoIterator<Item = usize>, lines: &str) -> Config {
-    let mut text = "apiVersion: portolan.dev/v1alpha1\nkind: LLMGateway\nmetadata: {name: main, namespace: t}\nspec: {}\n".to_owned();
-    text.push_str(
-        "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: {name: p, namespace: t}\nspec: {type: Simulated}\n",
-    );
+    let mut text = GATEWAY.to_owned();
     for number in keys {
         let head = format!("---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: k{number}, namespace: t}}\n");
         write!(text, "{head}spec:\n  source: {{type: Hash, sha256: \"{number:064x}\"}}\n{lines}").expect("text");
     }
-    let compiled = compile(&World::parse([("all.yaml", text.as_str())]), None);
+    compiled(&text)
+}
+
+fn compiled(text: &str) -> Config {
+    let compiled = compile(&World::parse([("all.yaml", text)]), None);
     assert_eq!(compiled.gateways.len(), 1, "{:?}", compiled.reports);
     compiled.gateways.into_values().next().expect("one")
 }
@@ -65,6 +77,32 @@ fn what_vanishes_in_masses_is_held_and_all_else_goes_on() {
         assert_eq!(next.snapshot.keys.len(), after + expected);
         assert!(next.snapshot.keys.values().filter(|key| key.suspended).count() == after, "edits are not held");
     }
+}
+
+#[test]
+fn a_key_that_is_held_keeps_its_policy_and_a_provider_its_credential() {
+    let policy = "apiVersion: portolan.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: way, namespace: t}
+spec: {rules: [{name: all, targets: [{providerRef: {name: p}}]}]}
+";
+    let mut text = format!("{GATEWAY}---\n{policy}");
+    for number in 0..40 {
+        let head = format!("---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: k{number}, namespace: t}}\n");
+        let way = "  routingPolicyRef: {name: way}\n";
+        write!(text, "{head}spec:\n  source: {{type: Hash, sha256: \"{number:064x}\"}}\n{way}").expect("text");
+        let kind = "apiVersion: portolan.dev/v1alpha1\nkind: LLMProvider";
+        let auth = "auth: {secretRef: {name: s, key: k}}, models: [{name: m}]";
+        write!(text, "---\n{kind}\nmetadata: {{name: o{number}, namespace: t}}\nspec: {{type: OpenAI, {auth}}}\n").expect("text");
+    }
+    text.push_str("---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: t}\nstringData: {k: sk-of-a-test}\n");
+    let published = compiled(&text);
+    assert_eq!((published.snapshot.policies.len(), published.credentials.0.len()), (1, 40));
+    let mut next = config([], "");
+    let held = held(&published, &mut next, false);
+    assert_eq!((held.keys, held.policies, held.providers), (40, 0, 40), "one policy is no mass");
+    assert_eq!(next.snapshot.policies, published.snapshot.policies, "what a held key is sent by is held with it");
+    assert_eq!(next.credentials, published.credentials, "a held provider is called with what it was called with");
 }
 
 #[test]
@@ -111,6 +149,24 @@ fn revocations_go_first_and_bring_nothing_else() {
     assert!(urgent.snapshot.keys.values().all(|key| key.expires_at == Some(1_767_225_600)));
     let longer = revocations(&urgent, &config(0..3, "  expiresAt: 2027-01-01T00:00:00Z\n"));
     assert_eq!(longer, None, "what lasts longer can wait");
+
+    let (late, soon) = (config(0..3, "  expiresAt: 2027-01-01T00:00:00Z\n"), config(0..3, "  expiresAt: 2026-01-01T00:00:00Z\n"));
+    let urgent = revocations(&late, &soon).expect("they expire sooner than they would have");
+    assert!(urgent.snapshot.keys.values().all(|key| key.expires_at == Some(1_767_225_600)));
+
+    let (suspended, resumed) = (config(0..3, "  suspend: true\n"), config(0..3, ""));
+    assert_eq!(revocations(&suspended, &resumed), None, "a suspension that is lifted can wait");
+    let urgent = revocations(&suspended, &config(0..1, "")).expect("two to take away");
+    assert!(urgent.snapshot.keys.values().all(|key| key.suspended), "and is not lifted by what goes first");
+
+    // A key was rotated, and the text before is over.
+    let (mut both, only) = (config(0..2, ""), config(0..2, ""));
+    let rotated = both.snapshot.keys.values_mut().next().expect("one");
+    let (kept, over) = (rotated.hashes.clone(), config([9], "").snapshot.keys.into_values().next().expect("one").hashes);
+    rotated.hashes.extend(&over);
+    let urgent = revocations(&both, &only).expect("a text to take away");
+    assert_eq!(urgent.snapshot.keys.values().next().expect("one").hashes, kept);
+    assert_eq!(revocations(&only, &both), None, "a text that comes can wait");
 }
 
 proptest! {

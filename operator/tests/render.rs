@@ -50,6 +50,8 @@ fn pods_may_read_their_own_bundle_by_name_and_nothing_else() {
         let watched = rule["verbs"].as_array().is_some_and(|verbs| verbs.contains(&json!("watch")));
         assert!(!watched || names == &[json!("main-snapshot")], "only the index is watched: {rule}");
     }
+    let verbs = rules.iter().flat_map(|rule| rule["verbs"].as_array().cloned().unwrap_or_default());
+    assert!(verbs.into_iter().all(|verb| ["get", "list", "watch"].iter().any(|read| verb == *read)), "nothing is written by a pod");
     let secrets = rules.iter().find(|rule| rule["resources"][0] == "secrets").expect("a rule of Secrets");
     assert_eq!(secrets["resourceNames"].as_array().map(Vec::len), Some(8), "four parts, two slots");
 }
@@ -71,6 +73,12 @@ fn a_pod_is_restricted_and_boots_from_one_volume_of_optional_sources() {
         assert!(args.contains(&flag), "{flag} in {args:?}");
     }
     assert_eq!(pod["terminationGracePeriodSeconds"], 615);
+    let rolling = &body(&all, "Deployment")["spec"]["strategy"];
+    assert_eq!(
+        (&rolling["type"], &rolling["rollingUpdate"]["maxUnavailable"]),
+        (&json!("RollingUpdate"), &json!(0)),
+        "none goes before another is ready"
+    );
 }
 
 #[test]
@@ -122,6 +130,11 @@ fn what_people_need_is_laid_over_the_template() {
     assert!(args.contains("--extra-ca"), "{args}");
     let mounts = container(&all)["volumeMounts"].as_array().expect("mounts");
     assert!(mounts.iter().any(|mount| mount["mountPath"] == "/var/token" && mount["readOnly"] == true));
+
+    let taken = rendered(json!({"podTemplate": {"volumes": [{"name": "snapshot", "mountPath": "/var/own", "configMap": "own"}]}}));
+    let volumes = body(&taken, "Deployment")["spec"]["template"]["spec"]["volumes"].as_array().expect("volumes").clone();
+    let ours = volumes.iter().filter(|volume| volume["name"] == "snapshot").collect::<Vec<_>>();
+    assert!(ours.len() == 1 && ours[0].get("projected").is_some(), "a volume of people's takes no name of ours: {volumes:?}");
 }
 
 #[test]

@@ -291,3 +291,26 @@ async fn an_operator_that_can_only_list_misses_no_deletion_and_forgets_no_replic
     tenant.kubectl(&["delete", "pod", "main-a", "--grace-period=0", "--force"]).await;
     until("the replica is counted no longer", async || (programmed().await == "0/0").then_some(())).await;
 }
+
+#[tokio::test]
+async fn nothing_is_published_before_every_kind_was_seen() {
+    let tenant = Tenant::new("nothing_is_published").await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}{}", key("app", 1, ""))).await;
+    let first = Carrier::start(cluster().await, tenant.namespace.name()).await;
+    let before = tenant.published("it is published", |bundle| tenant.serves(bundle, "app")).await.index.sequence;
+    first.kill();
+    tenant.kubectl(&["delete", "lease", "portolan-operator"]).await;
+
+    let proxy = Proxy::start(cluster().await, 57).await;
+    proxy.weather(Weather::Keyless);
+    let second = Carrier::start_at(proxy.kubeconfig(), tenant.namespace.name()).await;
+    second.leads().await;
+    tenant.kubectl(&["patch", "lp", "sim", "--type=merge", "-p", r#"{"spec":{"models":[{"name":"demo"},{"name":"more"}]}}"#]).await;
+    // It asks for the keys again and again meanwhile, and has seen all else.
+    until("it asked often", async || (proxy.counted().get("Service Unavailable").is_some_and(|times| *times > 8)).then_some(())).await;
+    let bundle = tenant.bundle().await.expect("it is there");
+    assert!(bundle.index.sequence == before && tenant.serves(&bundle, "app"), "a world without its keys is not published");
+    proxy.weather(Weather::Fair);
+    let bundle = tenant.published("the edit is published", |bundle| bundle.index.sequence > before).await;
+    assert!(tenant.serves(&bundle, "app"));
+}

@@ -46,6 +46,8 @@ pub enum Weather {
     Forgetful,
     /// Every request is answered with 503.
     Closed,
+    /// Every question for VirtualKeys is answered with 503, and all else is fair.
+    Keyless,
 }
 
 struct State {
@@ -156,6 +158,8 @@ fn fate(state: &Mutex<State>, request: &Request<Incoming>) -> (Duration, Fate) {
         (Weather::Forgetful, _) if watch => Fate::Expired,
         (Weather::Forgetful, _) => Fate::Pass,
         (Weather::Closed, _) => Fate::Status(StatusCode::SERVICE_UNAVAILABLE),
+        (Weather::Keyless, _) if request.uri().path().ends_with("/virtualkeys") => Fate::Status(StatusCode::SERVICE_UNAVAILABLE),
+        (Weather::Keyless, _) => Fate::Pass,
         (Weather::Rough, &Method::GET) if watch => {
             let time = Duration::from_millis(200 + 4 * state.dice.throw());
             match thrown {
