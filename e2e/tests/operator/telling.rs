@@ -1,7 +1,7 @@
 //! What statuses say of replicas, references and time.
 
 use e2e::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::carrier::Carrier;
 use crate::tenant::{GATEWAY, PROVIDER, Tenant, cluster, key};
@@ -127,4 +127,23 @@ async fn a_malformed_object_that_is_stored_stops_no_other() {
         events.iter().any(|event| event["regarding"]["name"] == "worse" && event["reason"] == "Invalid").then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_gateway_is_not_ready_before_every_replica_that_it_asks_for_is() {
+    let tenant = Tenant::new("a_gateway_is_not_ready").await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}")).await;
+    let replica = tenant.replica("main-a").await;
+    replica.serves(u64::MAX / 2);
+    let _carrier = Carrier::start(cluster().await, tenant.namespace.name()).await;
+    tenant.says("llmprovider", "sim", "Ready", "True", "Ready").await;
+    let deployment = until("the Deployment is there", async || tenant.get("deployment", "main").await).await;
+    // One of two is ready, and serves all that there is.
+    let status = json!({"status": {
+        "observedGeneration": deployment["metadata"]["generation"], "replicas": 2, "updatedReplicas": 2, "readyReplicas": 1,
+    }});
+    tenant.kubectl(&["patch", "deployment", "main", "--subresource", "status", "--type", "merge", "-p", &status.to_string()]).await;
+    tenant.says("llmgateway", "main", "Programmed", "Unknown", "Propagating").await;
+    tenant.roll_out().await;
+    tenant.says("llmgateway", "main", "Ready", "True", "Ready").await;
 }
