@@ -1,20 +1,23 @@
 //! From a world to one snapshot for each gateway, and a report for each object.
 //!
-//! Pure and deterministic. What keeps its last accepted form when a new one is refused: gateways, providers (also when a
+//! Pure and deterministic: what is remembered of the last compilation saves work and changes nothing. What keeps its last accepted form when a new one is refused: gateways, providers (also when a
 //! Secret vanishes) and routing policies. What fails closed: keys. A deletion is a deletion.
 
 mod gateway;
 mod identity;
 mod key;
+mod memo;
 mod policy;
 mod provider;
 mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use snapshot::{Credentials, GatewayId, Secret, Snapshot};
 
 use crate::api::llm_gateway::LLMGateway;
+use crate::compile::memo::{Memo, Recall};
 use crate::report::{Kind, ObjectId, Problem, Report, Verdict};
 use crate::world::{Name, Parsed, World};
 
@@ -30,11 +33,12 @@ pub struct Config {
 /// What a world compiles to.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
-    /// Each gateway's configuration.
-    pub gateways: BTreeMap<GatewayId, Config>,
+    /// Each gateway's configuration; the very one of the last time when nothing of it changed.
+    pub gateways: BTreeMap<GatewayId, Arc<Config>>,
     /// The verdict on each object, and on each document that is none.
-    pub reports: BTreeMap<ObjectId, Report>,
+    pub reports: BTreeMap<Arc<ObjectId>, Arc<Report>>,
     accepted: Accepted,
+    memo: Memo,
 }
 
 /// The last accepted form of what keeps it.
@@ -49,10 +53,12 @@ struct Accepted {
 struct Compiler<'a> {
     world: &'a World,
     previous: Option<&'a Accepted>,
+    /// What unchanged objects compiled to the last time.
+    memo: Recall<'a>,
     /// Well-formed in name alone: refused documents whose last accepted form may serve.
     refused: BTreeSet<(Kind, Name)>,
     now: Accepted,
-    reports: BTreeMap<ObjectId, Report>,
+    reports: BTreeMap<Arc<ObjectId>, Arc<Report>>,
 }
 
 /// Compiles a world. `previous` is what the last compilation gave.
@@ -61,6 +67,7 @@ pub fn compile(parsed: &Parsed, previous: Option<&Compiled>) -> Compiled {
     let mut compiler = Compiler {
         world: &parsed.world,
         previous: previous.map(|compiled| &compiled.accepted),
+        memo: Recall::of(previous),
         refused: BTreeSet::new(),
         now: Accepted::default(),
         reports: BTreeMap::new(),
@@ -74,32 +81,35 @@ pub fn compile(parsed: &Parsed, previous: Option<&Compiled>) -> Compiled {
             serving_generation: None,
             warnings: Vec::new(),
         };
-        compiler.reports.insert(rejected.id.clone(), report);
+        compiler.reports.insert(Arc::new(rejected.id.clone()), Arc::new(report));
     }
     compiler.gateways();
     compiler.providers();
-    compiler.policies();
+    let policies = compiler.policies();
     compiler.unsupported();
-    let gateways = compiler.keys();
-    Compiled { gateways, reports: compiler.reports, accepted: compiler.now }
+    let keys = compiler.keys();
+    let gateways = compiler.join(&keys, previous);
+    let Compiler { reports, now: accepted, world, .. } = compiler;
+    let memo = Memo { policies, keys, cluster: world.cluster, denied: world.denied.clone() };
+    Compiled { gateways, reports, accepted, memo }
 }
 
 impl Compiler<'_> {
     fn report(&mut self, kind: Kind, name: &Name, generation: Option<i64>, verdict: Verdict) {
         let report = Report { generation, verdict, serving_generation: None, warnings: Vec::new() };
-        self.reports.insert(id(kind, name), report);
+        self.reports.insert(Arc::new(id(kind, name)), Arc::new(report));
     }
 
     /// Notes that the last accepted form serves in the place of what was refused.
     fn serves(&mut self, kind: Kind, name: &Name, generation: Option<i64>) {
         if let Some(report) = self.reports.get_mut(&id(kind, name)) {
-            report.serving_generation = Some(generation.unwrap_or(0));
+            Arc::make_mut(report).serving_generation = Some(generation.unwrap_or(0));
         }
     }
 
     fn warn(&mut self, kind: Kind, name: &Name, problem: Problem) {
         if let Some(report) = self.reports.get_mut(&id(kind, name)) {
-            report.warnings.push(problem);
+            Arc::make_mut(report).warnings.push(problem);
         }
     }
 
@@ -126,7 +136,7 @@ impl Compiler<'_> {
         let entries =
             self.world.secrets.get(&(namespace.to_owned(), secret.to_owned())).ok_or_else(|| self.no_secret(namespace, secret))?;
         let missing = || Problem::SecretKeyMissing { secret: secret.to_owned(), key: key.to_owned() };
-        let value = entries.get(key).ok_or_else(missing)?;
+        let value = entries.values.get(key).ok_or_else(missing)?;
         let text = std::str::from_utf8(value.expose()).map_err(|_| missing())?.trim();
         let unexpanded = text.starts_with("${") && text.ends_with('}');
         if text.is_empty() || unexpanded { Err(missing()) } else { Ok(Secret::new(text.to_owned())) }

@@ -1,6 +1,7 @@
 //! Every object that the compiler may see, read from texts and ordered by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +22,8 @@ use crate::schema::{Complaint, Schemas};
 /// Namespace and name.
 pub type Name = (String, String);
 
-/// What the compiler may see.
+/// What the compiler may see. What there is much of is shared: an object that is the very one of the last time compiles to
+/// the same, if all else that it looks at is the same too. So none is changed where it stands; another takes its place.
 #[derive(Debug, Default)]
 pub struct World {
     /// LLMGateways.
@@ -29,23 +31,30 @@ pub struct World {
     /// LLMProviders.
     pub providers: BTreeMap<Name, LLMProvider>,
     /// VirtualKeys.
-    pub keys: BTreeMap<Name, VirtualKey>,
+    pub keys: BTreeMap<Name, Arc<VirtualKey>>,
     /// RoutingPolicies.
-    pub routing_policies: BTreeMap<Name, RoutingPolicy>,
+    pub routing_policies: BTreeMap<Name, Arc<RoutingPolicy>>,
     /// CachePolicies.
     pub cache_policies: BTreeMap<Name, CachePolicy>,
     /// Budgets.
     pub budgets: BTreeMap<Name, Budget>,
-    /// Secrets, by key.
-    pub secrets: BTreeMap<Name, BTreeMap<String, Secret<Vec<u8>>>>,
-    /// The UID of the VirtualKey that a Secret was made for; from its annotation [`MADE_FOR`].
-    pub secret_owners: BTreeMap<Name, String>,
+    /// Secrets.
+    pub secrets: BTreeMap<Name, Arc<Entries>>,
     /// Namespaces whose Secrets may not be read.
     pub denied: BTreeSet<String>,
     /// ConfigMaps, by key.
     pub config_maps: BTreeMap<Name, BTreeMap<String, String>>,
     /// Whether this is a cluster's world, in which nothing is implied, not even a gateway.
     pub cluster: bool,
+}
+
+/// What a Secret holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Its values, by key.
+    pub values: BTreeMap<String, Secret<Vec<u8>>>,
+    /// The UID of the VirtualKey that it was made for; from its annotation [`MADE_FOR`].
+    pub made_for: Option<String>,
 }
 
 /// The annotation of a generated Secret that tells the UID of its VirtualKey.
@@ -206,12 +215,12 @@ impl Reader<'_> {
         let key = (namespace.clone(), name.clone());
         let world = &mut self.parsed.world;
         let added = match Kind::of(&kind) {
-            Kind::LLMGateway => add(&mut world.gateways, key, object),
-            Kind::LLMProvider => add(&mut world.providers, key, object),
-            Kind::VirtualKey => add(&mut world.keys, key, object),
-            Kind::RoutingPolicy => add(&mut world.routing_policies, key, object),
-            Kind::CachePolicy => add(&mut world.cache_policies, key, object),
-            Kind::Budget => add(&mut world.budgets, key, object),
+            Kind::LLMGateway => add::<LLMGateway, _>(&mut world.gateways, key, object),
+            Kind::LLMProvider => add::<LLMProvider, _>(&mut world.providers, key, object),
+            Kind::VirtualKey => add::<VirtualKey, _>(&mut world.keys, key, object),
+            Kind::RoutingPolicy => add::<RoutingPolicy, _>(&mut world.routing_policies, key, object),
+            Kind::CachePolicy => add::<CachePolicy, _>(&mut world.cache_policies, key, object),
+            Kind::Budget => add::<Budget, _>(&mut world.budgets, key, object),
             Kind::Document => Ok(()),
         };
         if let Err(error) = added {
@@ -239,11 +248,10 @@ impl Reader<'_> {
                 values.insert(key, Secret::new(bytes));
             }
         }
-        if let Some(uid) = document.pointer("/metadata/annotations").and_then(|all| all.get(MADE_FOR)).and_then(Value::as_str) {
-            self.parsed.world.secret_owners.insert((namespace.clone(), name.clone()), uid.to_owned());
-        }
         values.extend(entries("stringData").map(|(key, value)| (key, Secret::new(value.into_bytes()))));
-        self.parsed.world.secrets.insert((namespace, name), values);
+        let annotations = document.pointer("/metadata/annotations");
+        let made_for = annotations.and_then(|all| all.get(MADE_FOR)).and_then(Value::as_str).map(str::to_owned);
+        self.parsed.world.secrets.insert((namespace, name), Arc::new(Entries { values, made_for }));
     }
 
     /// An object that stands in two places is served from neither: nobody can tell which is meant.
@@ -261,10 +269,7 @@ impl Reader<'_> {
             Kind::RoutingPolicy => drop(world.routing_policies.remove(&key)),
             Kind::CachePolicy => drop(world.cache_policies.remove(&key)),
             Kind::Budget => drop(world.budgets.remove(&key)),
-            Kind::Document if kind == "Secret" => {
-                world.secret_owners.remove(&key);
-                world.secrets.remove(&key);
-            }
+            Kind::Document if kind == "Secret" => drop(world.secrets.remove(&key)),
             Kind::Document => drop(world.config_maps.remove(&key)),
         }
         let shown = if Kind::of(kind) == Kind::Document { format!("{kind} {name}") } else { name };
@@ -275,8 +280,8 @@ impl Reader<'_> {
     }
 }
 
-fn add<T: DeserializeOwned>(map: &mut BTreeMap<Name, T>, key: Name, object: Value) -> Result<(), serde_json::Error> {
-    map.insert(key, serde_json::from_value(object)?);
+fn add<T: DeserializeOwned, H: From<T>>(map: &mut BTreeMap<Name, H>, key: Name, object: Value) -> Result<(), serde_json::Error> {
+    map.insert(key, H::from(serde_json::from_value::<T>(object)?));
     Ok(())
 }
 

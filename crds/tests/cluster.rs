@@ -23,7 +23,6 @@ fn secret(parsed: &mut Parsed, name: &str, made_for: Option<&str>) {
     }
     let read = World::parse([("secret.yaml", document.to_string().as_str())]);
     parsed.world.secrets.extend(read.world.secrets);
-    parsed.world.secret_owners.extend(read.world.secret_owners);
 }
 
 fn cluster() -> Parsed {

@@ -86,7 +86,7 @@ impl Live {
             .policies
             .iter()
             .map(|(id, policy)| {
-                let before = previous.and_then(|live| live.policies.get(id)).filter(|before| before.policy == *policy);
+                let before = previous.and_then(|live| live.policies.get(id)).filter(|before| before.policy == **policy);
                 (id.clone(), before.cloned().unwrap_or_else(|| Arc::new(LivePolicy::build(policy))))
             })
             .collect();
@@ -96,7 +96,7 @@ impl Live {
             let gauges = before.filter(|before| before.key.id == key.id).map(|before| before.gauges.clone());
             let live = Arc::new(LiveKey {
                 // Found by its hashes and never asked for them: they would be the larger half of it.
-                key: Key { hashes: BTreeSet::new(), ..key.clone() },
+                key: Key { hashes: BTreeSet::new(), ..Key::clone(key) },
                 policy: key.policy.as_ref().and_then(|id| policies.get(id).cloned()),
                 gauges: gauges.unwrap_or_default(),
             });

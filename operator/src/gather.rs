@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-pub use named::{Fetched, Source, references};
+pub use named::{Fetched, Source};
 pub use watches::{hands, resource};
 
 /// Annotations that begin so are ours; no others are kept.
@@ -35,7 +35,25 @@ pub struct Known {
     /// Its annotations below [`PREFIX`].
     pub annotations: BTreeMap<String, String>,
     /// Its status as last seen or written.
-    pub status: Value,
+    pub status: Told,
+}
+
+/// A status as text: a tenth of what it takes as a tree, and there are many thousand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told(Box<str>);
+
+impl Told {
+    /// Of a tree.
+    #[must_use]
+    pub fn of(status: &Value) -> Self {
+        if status.is_null() { Self::default() } else { Self(status.to_string().into()) }
+    }
+
+    /// As a tree.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
 }
 
 /// A pod of a gateway.
@@ -83,6 +101,8 @@ pub struct Gathered {
     pub strayed: BTreeSet<Name>,
     /// Objects whose status is being written: what the watch says of it is older than what we know.
     pub telling: BTreeSet<ObjectId>,
+    /// What objects refer to, and how many of them do.
+    wanted: BTreeMap<(Source, Name), usize>,
     watched: BTreeSet<(Source, String)>,
     unsynced: BTreeSet<String>,
 }
@@ -192,7 +212,7 @@ impl Gathered {
             uid: text("/metadata/uid"),
             generation: object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0),
             annotations: ours.collect(),
-            status: object.get_mut("status").map(Value::take).unwrap_or_default(),
+            status: object.get_mut("status").map(|status| Told::of(&status.take())).unwrap_or_default(),
         };
         let before = self.known.get(&id);
         let same =
@@ -200,6 +220,7 @@ impl Gathered {
         if let Some(old) = before.filter(|old| old.uid == known.uid && self.telling.contains(&id)) {
             known.status = old.status.clone();
         }
+        let name = (id.namespace.clone(), id.name.clone());
         self.known.insert(id, known);
         if !same {
             if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -207,7 +228,7 @@ impl Gathered {
                 metadata.remove("managedFields");
                 metadata.remove("annotations");
             }
-            parser.put(&mut self.parsed, object);
+            self.refer(kind, &name, |seen| parser.put(&mut seen.parsed, object));
         }
         !same
     }
@@ -223,7 +244,8 @@ impl Gathered {
 
     fn remove(&mut self, id: &ObjectId) {
         self.known.remove(id);
-        self.parsed.remove(id.kind, &(id.namespace.clone(), id.name.clone()));
+        let name = (id.namespace.clone(), id.name.clone());
+        self.refer(id.kind, &name, |seen| seen.parsed.remove(id.kind, &name));
     }
 
     /// Takes out the objects of a kind, in a namespace or anywhere, that a list did not name.

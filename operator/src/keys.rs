@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use crds::api::virtual_key::{DeletionPolicy, Generated, MintedKey, SourceType, VirtualKey};
 use crds::compile::Compiled;
-use crds::report::{Kind, ObjectId, Problem, Verdict};
+use crds::report::{Kind, ObjectId, Problem, Report, Verdict};
 use crds::world::{MADE_FOR, Name};
 use futures::{StreamExt, stream};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
-use serde_json::Value;
 use snapshot::keytext::KeyText;
 
+use crate::along::Along;
 use crate::clock;
-use crate::gather::{Fetched, Gather, Gathered, Source, time_of};
+use crate::gather::{Fetched, Gather, Gathered, Source, Told, time_of};
 use crate::lease::Term;
 
 /// Annotation of a VirtualKey: each new value makes a new text.
@@ -144,7 +144,7 @@ pub fn look<'a>(seen: &'a Gathered, name: &'a Name, key: &'a VirtualKey) -> Opti
     let found = (name.0.clone(), place.secret_of(&name.1));
     let known = seen.known.get(&id(name))?;
     let entries = seen.parsed.world.secrets.get(&found);
-    let filled = |entry: &str| entries.and_then(|entries| entries.get(entry)).is_some_and(|value| !value.expose().is_empty());
+    let filled = |entry: &str| entries.and_then(|entries| entries.values.get(entry)).is_some_and(|value| !value.expose().is_empty());
     let previous = place.previous_key();
     let secret = seen.fetched.get(&(Source::Secret, found.clone()))?;
     Some(Known {
@@ -154,17 +154,17 @@ pub fn look<'a>(seen: &'a Gathered, name: &'a Name, key: &'a VirtualKey) -> Opti
         rotate: known.annotations.get(ROTATE).map(String::as_str),
         minted: minted_before(&known.status, secret),
         has_text: filled(&place.secret_key),
-        has_previous: entries.is_some_and(|entries| entries.contains_key(&previous)),
+        has_previous: entries.is_some_and(|entries| entries.values.contains_key(&previous)),
         secret,
         place,
     })
 }
 
 /// What a status says was made. While the Secret is there, that says it.
-fn minted_before(status: &Value, secret: &Fetched) -> Option<MintedKey> {
+fn minted_before(status: &Told, secret: &Fetched) -> Option<MintedKey> {
     match secret {
         Fetched::Present { .. } => None,
-        Fetched::Absent | Fetched::Denied => serde_json::from_value(status.get("key")?.clone()).ok(),
+        Fetched::Absent | Fetched::Denied => serde_json::from_value(status.value().get_mut("key")?.take()).ok(),
     }
 }
 
@@ -181,7 +181,7 @@ pub fn minted(seen: &Gathered, name: &Name, known: &Known<'_>) -> Option<MintedK
     }
     let secret_name = known.place.secret_of(known.name);
     let entries = seen.parsed.world.secrets.get(&(name.0.clone(), secret_name.clone()))?;
-    let text = std::str::from_utf8(entries.get(&known.place.secret_key)?.expose()).ok()?;
+    let text = std::str::from_utf8(entries.values.get(&known.place.secret_key)?.expose()).ok()?;
     let id = KeyText::parse(text.trim()).map(|text| text.id.to_owned()).unwrap_or_default();
     Some(MintedKey { id, secret_name, minted_for: known.uid.to_owned(), rotated_for: annotations.get(ROTATED_FOR).cloned() })
 }
@@ -193,6 +193,9 @@ pub struct Keys {
     made: BTreeSet<(String, String)>,
     /// Why the last attempt failed.
     failures: BTreeMap<ObjectId, String>,
+    /// Keys with which nothing is to be done, until when if ever, as long as the compiler's report is the very one: then
+    /// neither the key nor its Secret was touched.
+    rested: BTreeMap<Arc<ObjectId>, (Arc<Report>, Option<Timestamp>)>,
 }
 
 /// What a pass over the keys came to.
@@ -210,7 +213,7 @@ impl Keys {
     /// Nothing made yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, made: BTreeSet::new(), failures: BTreeMap::new() }
+        Self { client, made: BTreeSet::new(), failures: BTreeMap::new(), rested: BTreeMap::new() }
     }
 
     /// Why a key's Secret could not be written.
@@ -232,25 +235,48 @@ impl Keys {
         if step == Step::Mint && known.minted.is_none() && made() { Step::Revoked } else { step }
     }
 
+    /// What is to be done now.
+    fn due(&mut self, compiled: &Compiled, seen: &Gathered, now: Timestamp, tended: &mut Tended) -> Vec<secrets::Job> {
+        let (mut due, mut resting) = (Vec::new(), Vec::new());
+        let mut rested = Along::of(&self.rested);
+        for (id, report) in compiled.reports.iter().filter(|(id, _)| id.kind == Kind::VirtualKey) {
+            let mut rest = |until: Option<Timestamp>| {
+                tended.next = tended.next.into_iter().chain(until).min();
+                resting.push((Arc::clone(id), (Arc::clone(report), until)));
+            };
+            if let Some((told, until)) = rested.at(&**id)
+                && Arc::ptr_eq(report, told)
+                && until.is_none_or(|until| until > now)
+            {
+                rest(*until);
+                continue;
+            }
+            let name = (id.namespace.clone(), id.name.clone());
+            let Some((name, key)) = seen.parsed.world.keys.get_key_value(&name) else { continue };
+            if key.spec.source.kind != SourceType::Generated {
+                rest(None);
+                continue;
+            }
+            let Some(known) = look(seen, name, key) else { continue };
+            match self.step(&known, now) {
+                Step::Rest(until) if matches!(known.secret, Fetched::Present { .. }) => rest(until),
+                // Nothing of the world tells when it may be read.
+                Step::Rest(_) | Step::Revoked | Step::Foreign => {}
+                Step::Mint if !waits_for_secret(report) => {}
+                step @ (Step::Mint | Step::Adopt | Step::Rotate | Step::DropPrevious | Step::Own) => {
+                    due.push(secrets::Job::new(step, name, &known, key));
+                }
+            }
+        }
+        self.rested = resting.into_iter().collect();
+        due
+    }
+
     /// Makes, rotates and takes over what is due.
     pub async fn tend(&mut self, compiled: &Compiled, gather: &Arc<Gather>, term: &Term) -> Tended {
         let now = clock::timestamp();
         let mut tended = Tended::default();
-        let due = gather.look(|seen| {
-            let mut due = Vec::new();
-            for (name, key) in &seen.parsed.world.keys {
-                let Some(known) = look(seen, name, key) else { continue };
-                match self.step(&known, now) {
-                    Step::Rest(until) => tended.next = tended.next.into_iter().chain(until).min(),
-                    Step::Revoked | Step::Foreign => {}
-                    Step::Mint if !waits_for_secret(compiled, name) => {}
-                    step @ (Step::Mint | Step::Adopt | Step::Rotate | Step::DropPrevious | Step::Own) => {
-                        due.push(secrets::Job::new(step, name, &known, key));
-                    }
-                }
-            }
-            due
-        });
+        let due = gather.look(|seen| self.due(compiled, seen, now, &mut tended));
         let more = due.len() > KEYS_IN_A_PASS;
         let client = &self.client;
         let jobs = due.into_iter().take(KEYS_IN_A_PASS).map(|job| async move {
@@ -287,7 +313,6 @@ impl Keys {
 }
 
 /// Whether a key lacks its Secret alone: what is refused for another reason gets no key.
-fn waits_for_secret(compiled: &Compiled, name: &Name) -> bool {
-    let verdict = compiled.reports.get(&id(name)).map(|report| &report.verdict);
-    matches!(verdict, Some(Verdict::Pending(Problem::SecretNotFound { .. })))
+fn waits_for_secret(report: &Report) -> bool {
+    matches!(report.verdict, Verdict::Pending(Problem::SecretNotFound { .. }))
 }

@@ -9,6 +9,7 @@
 
 pub mod acks;
 pub mod admin;
+mod along;
 pub mod apply;
 pub mod args;
 pub mod check;

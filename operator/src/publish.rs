@@ -8,6 +8,7 @@ pub mod purse;
 pub mod supply;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::compile::Config;
 use crds::world::Name;
@@ -68,7 +69,9 @@ pub struct Shelf {
     /// What is published; absent when there is nothing whole.
     index: Option<Index>,
     /// What it says.
-    published: Option<Config>,
+    published: Option<Arc<Config>>,
+    /// The parts that the index names are what this version cuts of it, and need not be cut again to know so.
+    cut: bool,
     /// Resource versions of all objects that are there.
     versions: BTreeMap<(Source, Name), String>,
 }
@@ -80,7 +83,7 @@ impl Shelf {
     /// # Errors
     /// The API server does not answer, or what is there is newer.
     pub async fn read(client: Client, gateway: GatewayId, floor: u64) -> Result<Self, PublishError> {
-        let mut shelf = Self { client, gateway, index: None, published: None, versions: BTreeMap::new() };
+        let mut shelf = Self { client, gateway, index: None, published: None, cut: false, versions: BTreeMap::new() };
         let index = shelf.index_bytes().await?;
         let parsed = index.as_deref().map(|bytes| Index::parse(&shelf.gateway, bytes));
         shelf.index = match parsed {
@@ -95,7 +98,12 @@ impl Shelf {
         let parts = shelf.parts().await?;
         let taken = |name: &str, _| parts.get(name);
         shelf.published = match index.as_deref().filter(|_| shelf.index.is_some()).map(|bytes| bundle::join(&shelf.gateway, bytes, taken)) {
-            Some(Ok(joined)) => Some(Config { snapshot: joined.snapshot, credentials: joined.credentials }),
+            Some(Ok(joined)) => {
+                // Another version may have cut it otherwise, or written what is refused here.
+                let again = bundle::publish(Some(&joined.index), &joined.snapshot, &joined.credentials);
+                shelf.cut = joined.refused.is_empty() && again.is_ok_and(|again| again.writes.is_empty());
+                Some(Arc::new(Config { snapshot: joined.snapshot, credentials: joined.credentials }))
+            }
             Some(Err(torn)) => {
                 tracing::warn!(%torn, gateway = shelf.gateway.as_str(), "what is published is not whole; it is written anew");
                 None
@@ -119,8 +127,14 @@ impl Shelf {
 
     /// What is published.
     #[must_use]
-    pub fn published(&self) -> Option<&Config> {
+    pub fn published(&self) -> Option<&Arc<Config>> {
         self.published.as_ref()
+    }
+
+    /// Keeps an equal configuration in the place of what is published, so that there is one of them.
+    pub fn share(&mut self, same: &Arc<Config>) {
+        debug_assert!(self.published.as_ref() == Some(same), "another one is not published by this");
+        self.published = Some(Arc::clone(same));
     }
 
     /// The sequence and revision that are published.
@@ -135,14 +149,22 @@ impl Shelf {
     /// # Errors
     /// It does not fit a bundle.
     pub fn plan(&self, config: &Config) -> Result<bundle::Published, PublishError> {
-        Ok(bundle::publish(self.index.as_ref(), &config.snapshot, &config.credentials)?)
+        let Config { snapshot, credentials } = config;
+        let known = self.index.as_ref().zip(self.published.as_ref()).filter(|_| self.cut);
+        Ok(match known {
+            Some((index, published)) => {
+                let before = bundle::Before { index, snapshot: &published.snapshot, credentials: &published.credentials };
+                bundle::publish_over(&before, snapshot, credentials)?
+            }
+            None => bundle::publish(self.index.as_ref(), snapshot, credentials)?,
+        })
     }
 
     /// Writes a plan of [`Self::plan`] for this very configuration, in its order.
     ///
     /// # Errors
     /// The term is over, or the API server refused. What the index names is whole all the same.
-    pub async fn write(&mut self, plan: bundle::Published, config: &Config, hands: &Hands<'_>) -> Result<(), PublishError> {
+    pub async fn write(&mut self, plan: bundle::Published, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
         for write in plan.writes {
             hands.term.check()?;
             let index = write.name == bundle::index_name(&self.gateway);
@@ -151,7 +173,7 @@ impl Shelf {
             self.write_one(write, hands).await?;
         }
         self.index = Some(plan.index);
-        self.published = Some(config.clone());
+        (self.published, self.cut) = (Some(Arc::clone(config)), true);
         Ok(())
     }
 

@@ -379,7 +379,8 @@ struct Found {
 fn gateways(seen: &Gathered) -> BTreeMap<Name, Found> {
     let ours = seen.known.iter().filter(|(id, _)| id.kind == Kind::LLMGateway);
     let found = ours.map(|(id, known)| {
-        let told = |field: &str| known.status.get(field).and_then(Value::as_str).unwrap_or_default();
+        let status = known.status.value();
+        let told = |field: &str| status.get(field).and_then(Value::as_str).unwrap_or_default();
         let sequence = told("revision").split('-').next().and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
         let found = Found { uid: known.uid.clone(), sequence, holding: told("heldBack").contains(RELEASE) };
         ((id.namespace.clone(), id.name.clone()), found)

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::apply::MANAGER;
-use crate::gather::{Gather, resource};
+use crate::gather::{Gather, Told, resource};
 use crate::lease::Term;
 use crate::metrics::Metrics;
 
@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     uid: String,
-    status: Value,
+    status: Told,
     attempts: u32,
 }
 
@@ -94,8 +94,8 @@ impl Teller {
     }
 
     /// Has a status written, in the place of one that still waits.
-    pub fn tell(&self, id: ObjectId, uid: String, status: Value) {
-        self.put(id, Wanted { uid, status, attempts: 0 }, true);
+    pub fn tell(&self, id: ObjectId, uid: String, status: &Value) {
+        self.put(id, Wanted { uid, status: Told::of(status), attempts: 0 }, true);
     }
 
     /// What still waits for an object is outdated: its status is right, unless another is on its way, which it then follows.
@@ -103,7 +103,7 @@ impl Teller {
         self.look(|queue| {
             queue.wanted.remove(id);
             if queue.writing.contains(id) {
-                queue.put(id.clone(), Wanted { uid: uid.to_owned(), status: status.clone(), attempts: 0 }, true);
+                queue.put(id.clone(), Wanted { uid: uid.to_owned(), status: Told::of(status), attempts: 0 }, true);
             }
         });
     }
@@ -135,7 +135,7 @@ impl Teller {
                 let attempts = wanted.attempts + u32::from((400..500).contains(&code) && code != 429);
                 if code == 422 {
                     // So malformed that the API server takes no status of it: an Event must do.
-                    self.announce(&id, &wanted.uid, &Value::Null, &wanted.status).await;
+                    self.announce(&id, &wanted.uid, &Value::Null, &wanted.status.value()).await;
                 }
                 if code == 404 || code == 422 || attempts >= ATTEMPTS {
                     tracing::warn!(%error, kind = %id.kind, namespace = id.namespace, name = id.name, "a status was not written");
@@ -155,11 +155,12 @@ impl Teller {
             seen.telling.insert(id.clone());
             Some(known.status.clone())
         });
-        let Some(before) = before.filter(|before| *before != wanted.status) else {
+        let status = wanted.status.value();
+        let Some(before) = before.map(|before| before.value()).filter(|before| *before != status) else {
             gather.look(|seen| seen.telling.remove(id));
             return Ok(());
         };
-        let written = api.patch_status(&id.name, &parameters(), &Patch::Merge(patch(&before, wanted))).await;
+        let written = api.patch_status(&id.name, &parameters(), &Patch::Merge(patch(&before, &wanted.uid, status.clone()))).await;
         gather.look(|seen| {
             seen.telling.remove(id);
             if let Some(known) = seen.known.get_mut(id).filter(|known| written.is_ok() && known.uid == wanted.uid) {
@@ -168,7 +169,7 @@ impl Teller {
         });
         written?;
         self.metrics.statuses.inc();
-        self.announce(id, &wanted.uid, &before, &wanted.status).await;
+        self.announce(id, &wanted.uid, &before, &status).await;
         Ok(())
     }
 
@@ -190,13 +191,13 @@ fn parameters() -> PatchParams {
 }
 
 /// What leads from one status to another; for this very object alone.
-fn patch(before: &Value, wanted: &Wanted) -> Value {
-    let mut status = wanted.status.clone();
-    let gone = before.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| wanted.status.get(*key).is_none());
-    for key in gone {
-        status[key.as_str()] = Value::Null;
+fn patch(before: &Value, uid: &str, mut status: Value) -> Value {
+    for (key, _) in before.as_object().into_iter().flatten() {
+        if status.get(key).is_none() {
+            status[key.as_str()] = Value::Null;
+        }
     }
-    json!({ "metadata": { "uid": wanted.uid }, "status": status })
+    json!({ "metadata": { "uid": uid }, "status": status })
 }
 
 #[cfg(test)]
@@ -210,7 +211,7 @@ mod tests {
     }
 
     fn wanted(status: &str) -> Wanted {
-        Wanted { uid: "u".to_owned(), status: json!(status), attempts: 0 }
+        Wanted { uid: "u".to_owned(), status: Told::of(&json!(status)), attempts: 0 }
     }
 
     #[test]

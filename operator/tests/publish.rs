@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::compile::{Config, compile};
@@ -24,7 +25,7 @@ spec: {type: Simulated}
 ";
 
 /// The configuration of one gateway with these keys, each with another hash; `lines` are added to the spec of each.
-fn config(keys: impl IntoIterator<Item = usize>, lines: &str) -> Config {
+fn config(keys: impl IntoIterator<Item = usize>, lines: &str) -> Arc<Config> {
     let mut text = GATEWAY.to_owned();
     for number in keys {
         let head = format!("---\napiVersion: portolan.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: k{number}, namespace: t}}\n");
@@ -33,7 +34,7 @@ fn config(keys: impl IntoIterator<Item = usize>, lines: &str) -> Config {
     compiled(&text)
 }
 
-fn compiled(text: &str) -> Config {
+fn compiled(text: &str) -> Arc<Config> {
     let compiled = compile(&World::parse([("all.yaml", text)]), None);
     assert_eq!(compiled.gateways.len(), 1, "{:?}", compiled.reports);
     compiled.gateways.into_values().next().expect("one")
@@ -43,7 +44,7 @@ fn names(config: &Config) -> BTreeSet<String> {
     config.snapshot.keys.keys().map(|id| id.name().to_owned()).collect()
 }
 
-fn held(published: &Config, next: &mut Config, exists: bool) -> Held {
+fn held(published: &Config, next: &mut Arc<Config>, exists: bool) -> Held {
     let answer = |_: &str, _: &str| exists;
     hold(published, next, &Exists { provider: &answer, key: &answer, policy: &answer }, Alarm::After(Held::default()))
 }
@@ -114,10 +115,22 @@ fn an_object_that_is_refused_has_not_vanished() {
 }
 
 #[test]
+fn what_others_look_at_is_never_changed_by_the_guard() {
+    let published = config(0..40, "");
+    for (after, expected) in [(30, 0), (10, 30)] {
+        let compiled = config(0..after, "");
+        let (mut next, before) = (Arc::clone(&compiled), Config::clone(&compiled));
+        assert_eq!(held(&published, &mut next, false).keys, expected);
+        assert_eq!(*compiled, before, "what was compiled stays as it was compiled");
+        assert_eq!(Arc::ptr_eq(&next, &compiled), expected == 0, "and is not copied for nothing");
+    }
+}
+
+#[test]
 fn a_text_that_another_key_has_now_stays_with_that_one() {
     let published = config(0..40, "");
     let mut next = config([100], "");
-    let only = next.snapshot.keys.values_mut().next().expect("one");
+    let only = Arc::make_mut(Arc::make_mut(&mut next).snapshot.keys.values_mut().next().expect("one"));
     only.hashes.clone_from(&published.snapshot.keys.values().next().expect("one").hashes);
     held(&published, &mut next, false);
     assert_eq!(next.snapshot.keys.len(), 40, "39 that are held, and the one that took a text");
@@ -161,8 +174,8 @@ fn revocations_go_first_and_bring_nothing_else() {
 
     // A key was rotated, and the text before is over.
     let (mut both, only) = (config(0..2, ""), config(0..2, ""));
-    let rotated = both.snapshot.keys.values_mut().next().expect("one");
-    let (kept, over) = (rotated.hashes.clone(), config([9], "").snapshot.keys.into_values().next().expect("one").hashes);
+    let rotated = Arc::make_mut(Arc::make_mut(&mut both).snapshot.keys.values_mut().next().expect("one"));
+    let (kept, over) = (rotated.hashes.clone(), config([9], "").snapshot.keys.values().next().expect("one").hashes.clone());
     rotated.hashes.extend(&over);
     let urgent = revocations(&both, &only).expect("a text to take away");
     assert_eq!(urgent.snapshot.keys.values().next().expect("one").hashes, kept);
@@ -176,7 +189,7 @@ proptest! {
     fn what_goes_first_never_grants_what_was_not_granted(before: BTreeSet<u8>, after: BTreeSet<u8>) {
         let published = config(before.iter().map(|n| usize::from(*n)), "");
         let next = config(after.iter().map(|n| usize::from(*n)), "");
-        let urgent = revocations(&published, &next).unwrap_or_else(|| published.clone());
+        let urgent = revocations(&published, &next).unwrap_or_else(|| Config::clone(&published));
         let both: BTreeSet<String> = before.intersection(&after).map(|n| format!("k{n}")).collect();
         prop_assert_eq!(names(&urgent), both);
         prop_assert!(urgent.snapshot.keys.iter().all(|(id, key)| published.snapshot.keys.get(id).is_some_and(|was| was.hashes.is_superset(&key.hashes))));

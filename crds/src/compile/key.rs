@@ -1,66 +1,97 @@
 //! VirtualKey: to which gateway it belongs, whose it is, what it may. Fails closed: what is in doubt is not served.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use snapshot::keytext::{KeyText, KeyTextError};
 use snapshot::{Allow, Credentials, GatewayId, Glob, Key, KeyHash, KeyId, Operation, Owner, PolicyId, Reach, SCHEMA, Snapshot, TeamName};
 
-use super::{Compiler, Config, gateway, shown};
+use super::memo::{Kept, KeptKey, Made};
+use super::{Compiled, Compiler, Config, gateway, id, shown};
 use crate::api::llm_gateway::LLMGateway;
 use crate::api::virtual_key::{OperationName, SourceType, VirtualKey};
-use crate::report::{Kind, Problem, Verdict};
-use crate::world::Name;
+use crate::report::{Kind, ObjectId, Problem, Report, Verdict};
+use crate::world::{Entries, Name};
 
 /// The shortest text of a key that is not of our making.
 const CUSTOM_KEY_BYTES_MIN: usize = 16;
 
-/// A key that may be served, unless an older one has the same text.
-struct Claim {
-    age: i64,
-    name: Name,
-    gateway: Name,
-    key: Key,
-}
-
 impl Compiler<'_> {
-    /// Takes the keys in, and joins everything that each gateway serves.
-    pub(super) fn keys(&mut self) -> BTreeMap<GatewayId, Config> {
+    /// Takes the keys in.
+    pub(super) fn keys(&mut self) -> Vec<Arc<KeptKey>> {
         let world = self.world;
-        let mut accepted: Vec<Claim> = Vec::new();
-        for (name, object) in &world.keys {
-            let verdict = match self.key(name, object) {
-                Ok((gateway, key)) => {
-                    let age = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
-                    // Without a time it counts as younger than any with one.
-                    accepted.push(Claim { age: age.unwrap_or(i64::MAX), name: name.clone(), gateway, key });
-                    Verdict::Accepted
-                }
-                Err(verdict) => verdict,
-            };
-            self.report(Kind::VirtualKey, name, object.metadata.generation, verdict);
-        }
-        accepted.sort_by(|a, b| (a.age, &a.name).cmp(&(b.age, &b.name)));
-        let mut owners: BTreeMap<KeyHash, Name> = BTreeMap::new();
-        let mut by_gateway: BTreeMap<Name, Vec<Key>> = BTreeMap::new();
-        for Claim { name, gateway, key, .. } in accepted {
-            let taken = key.hashes.iter().find_map(|hash| owners.get(hash));
-            if let Some(winner) = taken.map(shown) {
-                let generation = world.keys.get(&name).and_then(|object| object.metadata.generation);
-                self.report(Kind::VirtualKey, &name, generation, Verdict::Refused(Problem::DuplicateKey { winner }));
-                continue;
+        let ground = self.memo.ground(world, &self.now);
+        let gateways: BTreeMap<&Name, Arc<Name>> = self.now.gateways.keys().map(|name| (name, Arc::new(name.clone()))).collect();
+        let mut along = self.memo.keys();
+        let all = world.keys.iter().map(|(name, object)| match along.find(name, object).filter(|kept| ground.keeps(kept, world)) {
+            Some(kept) => Arc::clone(kept),
+            None => Arc::new(self.keep(name, object, &gateways)),
+        });
+        let all: Vec<_> = all.collect();
+        self.reports.append(&mut all.iter().map(|kept| (Arc::clone(&kept.id), Arc::clone(&kept.report))).collect());
+        all
+    }
+
+    fn keep(&self, name: &Name, object: &Arc<VirtualKey>, gateways: &BTreeMap<&Name, Arc<Name>>) -> KeptKey {
+        let (made, verdict) = match self.key(name, object) {
+            Ok((gateway, key)) => {
+                let gateway = gateways.get(&gateway).map_or_else(|| Arc::new(gateway.clone()), Arc::clone);
+                (Some(Made { gateway, key: Arc::new(key) }), Verdict::Accepted)
             }
-            owners.extend(key.hashes.iter().map(|hash| (*hash, name.clone())));
-            by_gateway.entry(gateway).or_default().push(key);
+            Err(verdict) => (None, verdict),
+        };
+        let secret = secret_of(name, object).map(|secret| {
+            let found = self.world.secrets.get(&secret).cloned();
+            (secret, found)
+        });
+        let report = Report { generation: object.metadata.generation, verdict, serving_generation: None, warnings: Vec::new() };
+        Kept { id: Arc::new(id(Kind::VirtualKey, name)), object: Arc::clone(object), secret, made, report: Arc::new(report) }
+    }
+
+    /// Joins everything that each gateway serves.
+    pub(super) fn join(&mut self, keys: &[Arc<KeptKey>], previous: Option<&Compiled>) -> BTreeMap<GatewayId, Arc<Config>> {
+        let mut by_gateway: BTreeMap<&Name, Vec<&Arc<Key>>> = BTreeMap::new();
+        let mut namespaces = BTreeSet::new();
+        for (_, made) in self.unrivalled(keys) {
+            by_gateway.entry(&made.gateway).or_default().push(&made.key);
+            namespaces.insert(made.key.id.namespace());
         }
-        let namespaces = by_gateway.values().flatten().map(|key| key.id.namespace().to_owned()).collect();
         self.warn_of_ambiguity(&namespaces);
-        let gateways =
-            self.now.gateways.iter().filter_map(|(name, gateway)| self.join(name, gateway, by_gateway.remove(name).unwrap_or_default()));
+        let gateways = self.now.gateways.iter().filter_map(|(name, gateway)| {
+            let config = self.config(name, gateway, by_gateway.get(name).map(Vec::as_slice).unwrap_or_default())?;
+            let id = config.snapshot.gateway.id.clone();
+            let same = previous.and_then(|previous| previous.gateways.get(&id)).filter(|last| ***last == config);
+            Some((id, same.map_or_else(|| Arc::new(config), Arc::clone)))
+        });
         gateways.collect()
     }
 
-    fn join(&self, name: &Name, gateway: &LLMGateway, keys: Vec<Key>) -> Option<(GatewayId, Config)> {
+    /// The keys that are accepted, but for those whose text an older one has.
+    fn unrivalled<'k>(&mut self, keys: &'k [Arc<KeptKey>]) -> Vec<(&'k KeptKey, &'k Made)> {
+        let mut accepted: Vec<_> = keys.iter().filter_map(|kept| Some((&**kept, kept.made.as_ref()?))).collect();
+        let mut texts = HashSet::with_capacity(accepted.len());
+        if accepted.iter().flat_map(|(_, made)| &made.key.hashes).all(|hash| texts.insert(hash)) {
+            return accepted;
+        }
+        // Without a time it counts as younger than any with one.
+        let age = |kept: &KeptKey| kept.object.metadata.creation_timestamp.as_ref().map_or(i64::MAX, |time| time.0.as_second());
+        accepted.sort_by(|(a, _), (b, _)| (age(a), &a.id).cmp(&(age(b), &b.id)));
+        let mut owners: BTreeMap<&KeyHash, &ObjectId> = BTreeMap::new();
+        accepted.retain(|(kept, made)| {
+            let taken = made.key.hashes.iter().find_map(|hash| owners.get(hash));
+            if let Some(ObjectId { namespace, name, .. }) = taken {
+                let verdict = Verdict::Refused(Problem::DuplicateKey { winner: format!("{namespace}/{name}") });
+                self.reports.insert(Arc::clone(&kept.id), Arc::new(Report { verdict, ..Report::clone(&kept.report) }));
+                return false;
+            }
+            owners.extend(made.key.hashes.iter().map(|hash| (hash, &*kept.id)));
+            true
+        });
+        accepted
+    }
+
+    fn config(&self, name: &Name, gateway: &LLMGateway, keys: &[&Arc<Key>]) -> Option<Config> {
         let admitted = |namespace: &str| gateway.spec.allowed_namespaces.admit(&name.0, namespace);
         let mut credentials = Credentials::default();
         let mut providers = BTreeMap::new();
@@ -79,16 +110,13 @@ impl Compiler<'_> {
             }
             providers.insert(provider.id.clone(), provider);
         }
-        let wanted: BTreeSet<&PolicyId> = keys.iter().filter_map(|key| key.policy.as_ref()).collect();
-        let policies = wanted.into_iter().filter_map(|id| {
-            let name = (id.namespace().to_owned(), id.name().to_owned());
-            Some((id.clone(), self.now.policies.get(&name)?.policy.clone()))
-        });
-        let policies = policies.collect();
+        let wanted: HashSet<&PolicyId> = keys.iter().filter_map(|key| key.policy.as_ref()).collect();
+        let policies = self.now.policies.values().map(|built| &built.policy).filter(|policy| wanted.contains(&policy.id));
+        let policies = policies.map(|policy| (policy.id.clone(), Arc::clone(policy))).collect();
         let gateway = gateway::lower(gateway)?;
         debug_assert_eq!(SCHEMA, 1, "a new schema needs a look at what is joined here");
-        let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Some((gateway.id.clone(), Config { snapshot: Snapshot { gateway, providers, keys, policies }, credentials }))
+        let keys = keys.iter().map(|key| (key.id.clone(), Arc::clone(key))).collect();
+        Some(Config { snapshot: Snapshot { gateway, providers, keys, policies }, credentials })
     }
 
     fn key(&self, name: &Name, object: &VirtualKey) -> Result<(Name, Key), Verdict> {
@@ -180,14 +208,14 @@ impl Compiler<'_> {
         let place = object.spec.source.generated.clone().unwrap_or_default();
         let secret = place.secret_of(name);
         let found = (namespace.to_owned(), secret.clone());
-        let owner = self.world.secret_owners.get(&found).map(String::as_str);
-        let ours = !self.world.cluster || owner == object.metadata.uid.as_deref();
-        if self.world.secrets.contains_key(&found) && !ours {
+        let entries = self.world.secrets.get(&found);
+        let ours = |entries: &Entries| !self.world.cluster || entries.made_for == object.metadata.uid;
+        if entries.is_some_and(|entries| !ours(entries)) {
             return Err(Verdict::Refused(Problem::SecretForeign { secret }));
         }
         let mut hashes = BTreeSet::from([self.text(namespace, &secret, &place.secret_key)?]);
         let previous = place.previous_key();
-        if self.world.secrets.get(&found).is_some_and(|entries| entries.contains_key(&previous)) {
+        if entries.is_some_and(|entries| entries.values.contains_key(&previous)) {
             hashes.insert(self.text(namespace, &secret, &previous)?);
         }
         Ok(hashes)
@@ -205,6 +233,17 @@ impl Compiler<'_> {
         }
         Ok(KeyHash(Sha256::digest(text.expose().as_bytes()).into()))
     }
+}
+
+/// The Secret that a key's text stands in.
+fn secret_of((namespace, name): &Name, object: &VirtualKey) -> Option<Name> {
+    let source = &object.spec.source;
+    let secret = match source.kind {
+        SourceType::Generated => source.generated.clone().unwrap_or_default().secret_of(name),
+        SourceType::SecretRef => source.secret_ref.as_ref()?.name.clone(),
+        SourceType::Hash => return None,
+    };
+    Some((namespace.clone(), secret))
 }
 
 fn operation(name: &OperationName) -> Operation {

@@ -1,37 +1,45 @@
 //! RoutingPolicy: every target must be a provider that the policy's namespace may use.
 
+use std::sync::Arc;
+
 use snapshot::{FailureClass, Glob, ModelName, PolicyId, ProviderId, RoutingPolicy, Rule, Target};
 
-use super::Compiler;
+use super::memo::{Kept, KeptPolicy};
+use super::{Compiler, id};
 use crate::api::routing_policy::{self as api, FailureName};
 use crate::api::shared::ObjectRef;
-use crate::report::{Kind, Problem, Verdict};
+use crate::report::{Kind, Problem, Report, Verdict};
 use crate::world::Name;
 
 /// A policy that can be served.
 #[derive(Debug, Clone)]
 pub(super) struct Built {
     /// As the machine needs it.
-    pub(super) policy: RoutingPolicy,
+    pub(super) policy: Arc<RoutingPolicy>,
     pub(super) generation: Option<i64>,
 }
 
 impl Compiler<'_> {
-    pub(super) fn policies(&mut self) {
+    /// Takes the policies in.
+    pub(super) fn policies(&mut self) -> Vec<Arc<KeptPolicy>> {
         let world = self.world;
-        for (name, object) in &world.routing_policies {
-            let verdict = match self.lower(name, object) {
-                Ok(policy) => {
-                    self.now.policies.insert(name.clone(), Built { policy, generation: object.metadata.generation });
-                    Verdict::Accepted
+        let same = self.memo.same_providers(&self.now);
+        let mut along = self.memo.policies();
+        let all = world.routing_policies.iter().map(|(name, object)| match along.find(name, object).filter(|_| same) {
+            Some(kept) => Arc::clone(kept),
+            None => Arc::new(self.keep_policy(name, object)),
+        });
+        let all: Vec<_> = all.collect();
+        for (name, kept) in world.routing_policies.keys().zip(&all) {
+            match &kept.made {
+                Some(policy) => {
+                    let built = Built { policy: Arc::clone(policy), generation: kept.object.metadata.generation };
+                    self.now.policies.insert(name.clone(), built);
                 }
-                Err(verdict) => {
-                    self.refused.insert((Kind::RoutingPolicy, name.clone()));
-                    verdict
-                }
-            };
-            self.report(Kind::RoutingPolicy, name, object.metadata.generation, verdict);
+                None => drop(self.refused.insert((Kind::RoutingPolicy, name.clone()))),
+            }
         }
+        self.reports.append(&mut all.iter().map(|kept| (Arc::clone(&kept.id), Arc::clone(&kept.report))).collect());
         let refused: Vec<_> = self.refused.iter().filter(|(kind, _)| *kind == Kind::RoutingPolicy).map(|(_, name)| name.clone()).collect();
         for name in refused {
             let last = self.previous.and_then(|previous| previous.policies.get(&name));
@@ -41,6 +49,17 @@ impl Compiler<'_> {
                 self.now.policies.insert(name, last.clone());
             }
         }
+        all
+    }
+
+    fn keep_policy(&self, name: &Name, object: &Arc<api::RoutingPolicy>) -> KeptPolicy {
+        let (made, verdict) = match self.lower(name, object) {
+            Ok(policy) => (Some(Arc::new(policy)), Verdict::Accepted),
+            Err(verdict) => (None, verdict),
+        };
+        let report = Report { generation: object.metadata.generation, verdict, serving_generation: None, warnings: Vec::new() };
+        let id = Arc::new(id(Kind::RoutingPolicy, name));
+        Kept { id, object: Arc::clone(object), secret: None, made, report: Arc::new(report) }
     }
 
     fn permitted(&self, namespace: &str, policy: &RoutingPolicy) -> bool {

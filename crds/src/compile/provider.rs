@@ -214,13 +214,13 @@ impl Compiler<'_> {
         let missing = Problem::SecretKeyMissing { secret: wanted.name.clone(), key: wanted.key.clone() };
         let entries =
             self.world.secrets.get(&(namespace.to_owned(), wanted.name.clone())).ok_or_else(|| self.no_secret(namespace, &wanted.name))?;
-        let text = entries.get(&wanted.key).and_then(|value| String::from_utf8(value.expose().clone()).ok());
+        let text = entries.values.get(&wanted.key).and_then(|value| String::from_utf8(value.expose().clone()).ok());
         text.map(Some).ok_or(missing)
     }
 
     /// Warns of names that two providers share, for each namespace that has keys here. What other tenants share counts only
     /// when neither the namespace nor a gateway's has the name, as in the machine.
-    pub(super) fn warn_of_ambiguity(&mut self, namespaces: &BTreeSet<String>) {
+    pub(super) fn warn_of_ambiguity(&mut self, namespaces: &BTreeSet<&str>) {
         let mut warnings = BTreeSet::new();
         let houses: BTreeSet<&str> = self.now.gateways.keys().map(|(namespace, _)| namespace.as_str()).collect();
         for namespace in namespaces {
@@ -231,7 +231,7 @@ impl Compiler<'_> {
                 }
             }
             for (model, mut providers) in having {
-                let house = |provider: &&Name| provider.0 == *namespace || houses.contains(provider.0.as_str());
+                let house = |provider: &&Name| provider.0 == **namespace || houses.contains(provider.0.as_str());
                 if providers.iter().any(house) {
                     providers.retain(house);
                 }

@@ -1,9 +1,11 @@
 //! What was published last, read back as the previous compilation: so that a restart forgets no last accepted form.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use snapshot::{ProviderKind, Snapshot, Visibility};
+use snapshot::{ProviderKind, RoutingPolicy, Snapshot, Visibility};
 
+use super::memo::Memo;
 use super::{Accepted, Compiled, Config, policy, provider};
 use crate::api::llm_gateway::{Cors, Drain, Egress, LLMGateway, LLMGatewaySpec, Limits, Team};
 use crate::api::llm_provider::ProviderType;
@@ -14,11 +16,12 @@ impl Compiled {
     /// The compilation that gave these configurations, as far as a next one needs it. Of a gateway, what a snapshot does
     /// not hold is rebuilt from whom it served: those namespaces are admitted and those teams granted.
     #[must_use]
-    pub fn recover(published: impl IntoIterator<Item = Config>) -> Self {
+    pub fn recover(published: impl IntoIterator<Item = Arc<Config>>) -> Self {
         let mut accepted = Accepted::default();
-        for Config { snapshot, credentials } in published {
+        for config in published {
+            let Config { snapshot, credentials } = &*config;
             let id = &snapshot.gateway.id;
-            accepted.gateways.insert((id.namespace().to_owned(), id.name().to_owned()), gateway(&snapshot));
+            accepted.gateways.insert((id.namespace().to_owned(), id.name().to_owned()), gateway(snapshot));
             for (id, served) in &snapshot.providers {
                 let built = provider::Built {
                     credential: credentials.0.get(id).cloned(),
@@ -29,12 +32,25 @@ impl Compiled {
                 };
                 accepted.providers.insert((id.namespace().to_owned(), id.name().to_owned()), built);
             }
-            for (id, served) in snapshot.policies {
+            for (id, served) in &snapshot.policies {
                 let name: Name = (id.namespace().to_owned(), id.name().to_owned());
-                accepted.policies.insert(name, policy::Built { policy: served, generation: None });
+                accepted.policies.insert(name, policy::Built { policy: Arc::clone(served), generation: None });
             }
         }
-        Self { gateways: BTreeMap::new(), reports: BTreeMap::new(), accepted }
+        Self { accepted, ..Self::default() }
+    }
+
+    /// Lets go of the objects that were compiled, for whoever reads them all anew the next time.
+    pub fn forget(&mut self) {
+        self.memo = Memo::default();
+    }
+
+    /// What a next compilation must know of this one, in memory of its own: the last accepted forms.
+    #[must_use]
+    pub fn forms(&self) -> Self {
+        let mut accepted = self.accepted.clone();
+        accepted.policies.values_mut().for_each(|built| built.policy = Arc::new(RoutingPolicy::clone(&built.policy)));
+        Self { accepted, ..Self::default() }
     }
 }
 

@@ -22,10 +22,10 @@ use sha2::{Digest, Sha256};
 pub use cut::EntryKind;
 pub use index::{Index, PartKind, PartRef, Slot, index_name, part_name};
 pub use join::{Because, FEATURES, Joined, Refused, join};
-pub use publish::{PublishError, Published, Write, publish};
+pub use publish::{Before, PublishError, Published, Write, publish, publish_over};
 pub use torn::Torn;
 
-use crate::{Credentials, SCHEMA, Snapshot};
+use crate::{Credentials, SCHEMA, Snapshot, hex};
 
 /// Parts that hold configuration: numbers 0 to 15, in ConfigMaps.
 pub const CONFIG_PARTS: u8 = 16;
@@ -51,13 +51,30 @@ pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
 /// SHA-256 over the schema's number, the snapshot and the credentials, in lower-case hex.
 #[must_use]
 pub fn digest(snapshot: &Snapshot, credentials: &Credentials) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(SCHEMA.to_le_bytes());
+    let mut hasher = begun();
     // As `encode` gives it, and never whole in memory: of many thousand keys it would be megabytes for each reload.
     let mut length = 0_u64;
     written(snapshot, |bytes| length += bytes.len() as u64);
     hasher.update(length.to_le_bytes());
     written(snapshot, |bytes| hasher.update(bytes));
+    ended(hasher, credentials)
+}
+
+/// The same for whoever has the memory: encodes once, into about so many bytes.
+fn digest_at_once(snapshot: &Snapshot, credentials: &Credentials, about: usize) -> String {
+    let mut hasher = begun();
+    let mut whole = Vec::with_capacity(about);
+    drop(serde_json::to_writer(&mut whole, snapshot));
+    hasher.update((whole.len() as u64).to_le_bytes());
+    hasher.update(&whole);
+    ended(hasher, credentials)
+}
+
+fn begun() -> Sha256 {
+    Sha256::new().chain_update(SCHEMA.to_le_bytes())
+}
+
+fn ended(mut hasher: Sha256, credentials: &Credentials) -> String {
     let mut part = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
@@ -66,7 +83,7 @@ pub fn digest(snapshot: &Snapshot, credentials: &Credentials) -> String {
         part(provider.as_str().as_bytes());
         part(secret.expose().as_bytes());
     }
-    hex(&hasher.finalize().into())
+    hex::with(&hasher.finalize().into(), str::to_owned)
 }
 
 /// Gives a snapshot's encoding piece by piece.
@@ -88,9 +105,5 @@ fn written(snapshot: &Snapshot, piece: impl FnMut(&[u8])) {
 
 /// SHA-256 of some bytes, 64 lower-case hex digits.
 fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes).into())
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
+    hex::with(&Sha256::digest(bytes).into(), str::to_owned)
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Glob, KeyId, Operation, PolicyId, ProviderId, TeamName};
+use crate::{Glob, KeyId, Operation, PolicyId, ProviderId, TeamName, hex};
 
 /// A virtual key as the machine needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,9 +58,15 @@ pub struct Allow {
 }
 
 /// SHA-256 of a key's text, 64 lower-case hex digits when written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyHash(pub [u8; 32]);
+
+impl Serialize for KeyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hex::with(&self.0, |text| serializer.serialize_str(text))
+    }
+}
 
 impl TryFrom<String> for KeyHash {
     type Error = &'static str;
@@ -83,15 +89,9 @@ impl TryFrom<String> for KeyHash {
     }
 }
 
-impl From<KeyHash> for String {
-    fn from(hash: KeyHash) -> Self {
-        hash.to_string()
-    }
-}
-
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::with(&self.0, |text| f.write_str(text))
     }
 }
 

@@ -6,10 +6,12 @@
 //! Invariant: knows nothing of Kubernetes, of sockets or of time. It is data, and how data is cut, hashed and joined.
 
 pub mod bundle;
+mod changes;
 mod dialect;
 mod failure;
 mod gateway;
 mod glob;
+mod hex;
 mod identity;
 mod ids;
 mod key;
@@ -21,6 +23,7 @@ mod secret;
 mod usage;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +54,34 @@ pub struct Snapshot {
     pub gateway: Gateway,
     /// Providers that at least one admitted namespace may use.
     pub providers: BTreeMap<ProviderId, Provider>,
-    /// Virtual keys that belong to this gateway.
-    pub keys: BTreeMap<KeyId, Key>,
+    /// Virtual keys that belong to this gateway. Shared: there are many, and one revision has nearly all those of the last.
+    #[serde(with = "shared")]
+    pub keys: BTreeMap<KeyId, Arc<Key>>,
     /// Routing policies that keys of this gateway name.
-    pub policies: BTreeMap<PolicyId, RoutingPolicy>,
+    #[serde(with = "shared")]
+    pub policies: BTreeMap<PolicyId, Arc<RoutingPolicy>>,
+}
+
+/// Maps whose values are shared, written as if they were not.
+mod shared {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, Arc<V>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(id, value)| (id, &**value)))
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, Arc<V>>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(BTreeMap::<K, V>::deserialize(deserializer)?.into_iter().map(|(id, value)| (id, Arc::new(value))).collect())
+    }
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crds::compile::{Compiled, Config, compile};
@@ -109,7 +110,7 @@ impl Folder {
             compiling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         self.readable = readable;
-        self.previous = Some(compiled.clone());
+        self.previous = Some(compiled.forms());
         let_go(compiled);
         Ok(loaded)
     }
@@ -118,8 +119,10 @@ impl Folder {
     fn compile(&self) -> Result<(Loaded, Compiled, BTreeMap<String, String>), LoadError> {
         let (parsed, readable) = self.parse()?;
         let mut compiled = compile(&parsed, self.previous.as_ref());
+        // All objects are read anew the next time.
+        compiled.forget();
         drop(parsed);
-        let Config { snapshot, credentials } = self.choose(&mut compiled)?;
+        let Config { snapshot, credentials } = Arc::unwrap_or_clone(self.choose(&mut compiled)?);
         compiled.gateways.clear();
         let mut reports: Vec<ObjectReport> =
             std::mem::take(&mut compiled.reports).iter().filter_map(|(id, report)| object_report(id, report)).collect();
@@ -183,7 +186,7 @@ impl Folder {
     }
 
     /// Takes the gateway to be out of what was compiled.
-    fn choose(&self, compiled: &mut Compiled) -> Result<Config, LoadError> {
+    fn choose(&self, compiled: &mut Compiled) -> Result<Arc<Config>, LoadError> {
         let names = compiled.gateways.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match &self.gateway {
             Some(wanted) => compiled.gateways.remove(wanted).ok_or_else(|| LoadError::NoGateway(wanted.clone(), names)),

@@ -96,7 +96,7 @@ mod tests {
             refused("key", "team/one", needs),
             refused("budget", "team/much", Because::Requires(vec!["budgets".to_owned()])),
         ];
-        let joined = Joined { index, snapshot: config.snapshot, credentials: config.credentials, refused };
+        let joined = Joined { index, snapshot: config.snapshot.clone(), credentials: config.credentials.clone(), refused };
         assert_eq!(joined.index.gateway, gateway);
         let loaded = loaded(joined, Place::Volume);
         let told: Vec<_> = loaded.reports.iter().map(|report| (&*report.kind, &*report.name, &*report.reason, report.served)).collect();

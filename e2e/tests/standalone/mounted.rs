@@ -50,7 +50,7 @@ impl Operator {
 fn compiled(manifests: &str) -> Config {
     let gateway = GatewayId::new("default", "portolan").expect("a name");
     let mut compiled = compile(&World::parse([("all.yaml", manifests)]), None);
-    compiled.gateways.remove(&gateway).expect("the implied gateway")
+    std::sync::Arc::unwrap_or_clone(compiled.gateways.remove(&gateway).expect("the implied gateway"))
 }
 
 fn revision(model: &str) -> String {

@@ -1,17 +1,21 @@
 //! Secrets and ConfigMaps that objects refer to: one metadata watch for each namespace, `get` by name, nothing kept of
 //! the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use crds::api::virtual_key::SourceType;
-use crds::world::{MADE_FOR, Name, World};
+use crds::report::Kind;
+use crds::world::{Entries, MADE_FOR, Name, World};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
+
+use crate::along::Along;
 
 use super::pace::{Pace, Stumbling};
 use super::watches::name_of;
@@ -47,31 +51,29 @@ pub enum Fetched {
     },
 }
 
-/// All that the objects of a world refer to.
-#[must_use]
-pub fn references(world: &World) -> BTreeSet<(Source, Name)> {
-    let mut found = BTreeSet::new();
-    let mut add = |source: Source, namespace: &str, name: &str| {
-        found.insert((source, (namespace.to_owned(), name.to_owned())));
-    };
-    for ((namespace, _), provider) in &world.providers {
+/// All that an object of a world refers to.
+pub(super) fn references(world: &World, kind: Kind, name: &Name) -> Vec<(Source, Name)> {
+    let (namespace, _) = name;
+    let mut found = Vec::new();
+    let mut add = |source: Source, name: &str| found.push((source, (namespace.clone(), name.to_owned())));
+    if let Some(provider) = world.providers.get(name).filter(|_| kind == Kind::LLMProvider) {
         let auth = provider.spec.auth.iter().flat_map(|auth| auth.secrets());
         let endpoint = provider.spec.endpoint.as_ref();
         let authority = endpoint.and_then(|endpoint| endpoint.ca_secret_ref.as_ref());
         for wanted in auth.chain(authority) {
-            add(Source::Secret, namespace, &wanted.name);
+            add(Source::Secret, &wanted.name);
         }
         if let Some(wanted) = endpoint.and_then(|endpoint| endpoint.ca_config_map_ref.as_ref()) {
-            add(Source::ConfigMap, namespace, &wanted.name);
+            add(Source::ConfigMap, &wanted.name);
         }
     }
-    for ((namespace, name), key) in &world.keys {
+    if let Some(key) = world.keys.get(name).filter(|_| kind == Kind::VirtualKey) {
         let source = &key.spec.source;
         match source.kind {
-            SourceType::Generated => add(Source::Secret, namespace, &source.generated.clone().unwrap_or_default().secret_of(name)),
+            SourceType::Generated => add(Source::Secret, &source.generated.clone().unwrap_or_default().secret_of(&name.1)),
             SourceType::SecretRef => {
                 if let Some(wanted) = &source.secret_ref {
-                    add(Source::Secret, namespace, &wanted.name);
+                    add(Source::Secret, &wanted.name);
                 }
             }
             SourceType::Hash => {}
@@ -87,20 +89,27 @@ impl Gather {
     /// The API server does not answer: what is not known must not be taken for absent.
     pub async fn fetch(self: &Arc<Self>) -> Result<(), GatherError> {
         let missing = self.look(|seen| {
-            let wanted = references(&seen.parsed.world);
             let gateways: BTreeSet<&String> = seen.parsed.world.gateways.keys().map(|(namespace, _)| namespace).collect();
             let own =
                 gateways.into_iter().flat_map(|namespace| [(Source::Secret, namespace.clone()), (Source::ConfigMap, namespace.clone())]);
-            let places: BTreeSet<(Source, String)> =
-                wanted.iter().map(|(source, (namespace, _))| (*source, namespace.clone())).chain(own).collect();
+            let mut places: BTreeSet<(Source, String)> = own.collect();
+            let mut last = None;
+            for (source, (namespace, _)) in seen.wanted.keys() {
+                // In their order: most are where the one before is.
+                if last.replace((source, namespace)) != Some((source, namespace)) {
+                    places.insert((*source, namespace.clone()));
+                }
+            }
             for place in places {
                 if seen.watched.insert(place.clone()) {
                     self.spawn(Arc::clone(self).watch_named(place));
                 }
             }
-            let idle: Vec<_> = seen.fetched.keys().filter(|one| !wanted.contains(*one)).cloned().collect();
+            let mut wanted = Along::of(&seen.wanted);
+            let idle: Vec<_> = seen.fetched.keys().filter(|one| wanted.at(*one).is_none()).cloned().collect();
             idle.iter().for_each(|one| seen.forget(one));
-            wanted.into_iter().filter(|one| !seen.fetched.contains_key(one)).collect::<Vec<_>>()
+            let mut fetched = Along::of(&seen.fetched);
+            seen.wanted.keys().filter(|one| fetched.at(*one).is_none()).cloned().collect::<Vec<_>>()
         });
         let mut answers = stream::iter(missing).map(|one| self.fetch_one(one)).buffer_unordered(AT_ONCE);
         let mut failed = None;
@@ -218,6 +227,23 @@ fn present<K: ResourceExt>(found: &K) -> Fetched {
 }
 
 impl Gathered {
+    /// Changes the object of a kind and name by `change`, and notes what it refers to from now on.
+    pub(super) fn refer(&mut self, kind: Kind, name: &Name, change: impl FnOnce(&mut Self)) {
+        let before = references(&self.parsed.world, kind, name);
+        change(self);
+        for one in references(&self.parsed.world, kind, name) {
+            *self.wanted.entry(one).or_insert(0) += 1;
+        }
+        for one in before {
+            if let Entry::Occupied(mut wanted) = self.wanted.entry(one) {
+                *wanted.get_mut() -= 1;
+                if *wanted.get() == 0 {
+                    wanted.remove();
+                }
+            }
+        }
+    }
+
     fn forget(&mut self, one: &(Source, Name)) {
         self.fetched.remove(one);
         self.empty(one);
@@ -226,10 +252,7 @@ impl Gathered {
     fn empty(&mut self, (source, name): &(Source, Name)) {
         let world = &mut self.parsed.world;
         match source {
-            Source::Secret => {
-                world.secrets.remove(name);
-                world.secret_owners.remove(name);
-            }
+            Source::Secret => drop(world.secrets.remove(name)),
             Source::ConfigMap => drop(world.config_maps.remove(name)),
         }
     }
@@ -242,11 +265,10 @@ impl Gathered {
             Answer::Denied => Fetched::Denied,
             Answer::There(found) => {
                 let fetched = present(&found);
-                if let Some(uid) = found.annotations().get(MADE_FOR) {
-                    self.parsed.world.secret_owners.insert(name.clone(), uid.clone());
-                }
-                let entries = found.data.unwrap_or_default().into_iter();
-                self.parsed.world.secrets.insert(name.clone(), entries.map(|(key, value)| (key, snapshot::Secret::new(value.0))).collect());
+                let made_for = found.annotations().get(MADE_FOR).cloned();
+                let values = found.data.unwrap_or_default().into_iter();
+                let values = values.map(|(key, value)| (key, snapshot::Secret::new(value.0))).collect();
+                self.parsed.world.secrets.insert(name.clone(), Arc::new(Entries { values, made_for }));
                 fetched
             }
         };
@@ -321,5 +343,57 @@ impl Gathered {
         stale.iter().for_each(|one| drop(self.fetched.remove(one)));
         self.disturbed.extend(lost);
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::world::Parser;
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: Kind, name: &str, form: usize, uid: usize) -> serde_json::Value {
+        let auth = |secret: &str| json!({"type": "OpenAI", "auth": {"secretRef": {"name": secret, "key": "k"}}});
+        let spec = match (kind, form % 4) {
+            (Kind::LLMProvider, 0) => json!({"type": "Simulated"}),
+            (Kind::LLMProvider, 1) => auth("a-key"),
+            (Kind::LLMProvider, _) => {
+                let endpoint = json!({"url": "https://llm.example.com/v1", "caConfigMapRef": {"name": "ca", "key": "k"}});
+                json!({"type": "OpenAICompatible", "endpoint": endpoint, "auth": {"secretRef": {"name": "text", "key": "k"}}})
+            }
+            (_, 0) => json!({"source": {"type": "Hash", "sha256": "ab".repeat(32)}}),
+            (_, 1) => json!({"source": {"type": "Generated"}}),
+            (_, 2) => json!({"source": {"type": "SecretRef", "secretRef": {"name": "text", "key": "k"}}}),
+            (_, _) => json!({"source": {"type": "malformed"}}),
+        };
+        json!({"apiVersion": "portolan.dev/v1alpha1", "kind": kind.to_string(), "spec": spec,
+            "metadata": {"name": name, "namespace": "ai", "uid": format!("u{uid}"), "generation": form}})
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_wanted_is_what_a_walk_over_the_world_finds(steps in vec((any::<bool>(), 0..3_usize, 0..8_usize), 1..24)) {
+            let (parser, mut seen) = (Parser::default(), Gathered::default());
+            for (step, (provider, which, form)) in steps.into_iter().enumerate() {
+                let kind = if provider { Kind::LLMProvider } else { Kind::VirtualKey };
+                let name = ["a", "b", "c"][which];
+                if form < 6 {
+                    seen.put(&parser, kind, object(kind, name, form, step));
+                } else {
+                    seen.remove(&crds::report::ObjectId { kind, namespace: "ai".to_owned(), name: name.to_owned() });
+                }
+                let world = &seen.parsed.world;
+                let keys = world.keys.keys().flat_map(|name| references(world, Kind::VirtualKey, name));
+                let providers = world.providers.keys().flat_map(|name| references(world, Kind::LLMProvider, name));
+                let mut found = BTreeMap::new();
+                keys.chain(providers).for_each(|one| *found.entry(one).or_insert(0_usize) += 1);
+                prop_assert_eq!(&seen.wanted, &found);
+            }
+        }
     }
 }

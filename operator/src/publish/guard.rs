@@ -4,11 +4,14 @@
 //! Whoever prunes deletes one object after the other, and a deletion is published at once: so those that went within
 //! [`LATELY`] count, and the guard holds what goes after them. It brings nothing back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::compile::Config;
 use snapshot::{Key, KeyHash, Provider, RoutingPolicy};
+
+use crate::along::Along;
 
 /// Fewer vanished objects are never held.
 pub const VANISHED_MIN: usize = 20;
@@ -66,34 +69,43 @@ pub struct Exists<'a> {
 
 /// Puts back into `next` what vanished from `published`, if it is too much.
 ///
+/// Without anything to put back, `next` is the very one that it was.
+///
 /// A policy and a provider that held keys need are put back with them. A key's text that another key has now stays with
 /// that one.
 #[must_use]
-pub fn hold(published: &Config, next: &mut Config, exists: &Exists<'_>, alarm: Alarm) -> Held {
+pub fn hold(published: &Config, next: &mut Arc<Config>, exists: &Exists<'_>, alarm: Alarm) -> Held {
     let before = &published.snapshot;
     let (providers, keys, policies) = gone(published, next, exists);
-    let after = &mut next.snapshot;
     let mut held = Held::default();
-    if alarm.rings(keys.len(), before.keys.len(), |lately| lately.keys) {
+    let keys_ring = alarm.rings(keys.len(), before.keys.len(), |lately| lately.keys);
+    let policies_ring = alarm.rings(policies.len(), before.policies.len(), |lately| lately.policies);
+    let providers_ring = alarm.rings(providers.len(), before.providers.len(), |lately| lately.providers);
+    if !(keys_ring || policies_ring || providers_ring) {
+        return held;
+    }
+    // Others look at what was compiled: theirs stays as it is.
+    let Config { snapshot: after, credentials } = Arc::make_mut(next);
+    if keys_ring {
         let taken: BTreeSet<KeyHash> = after.keys.values().flat_map(|key| key.hashes.iter().copied()).collect();
         for key in keys.into_iter().filter(|key| key.hashes.is_disjoint(&taken)) {
             if let Some(policy) = key.policy.as_ref().and_then(|id| before.policies.get(id)) {
-                after.policies.entry(policy.id.clone()).or_insert_with(|| policy.clone());
+                after.policies.entry(policy.id.clone()).or_insert_with(|| Arc::clone(policy));
             }
-            after.keys.insert(key.id.clone(), key.clone());
+            after.keys.insert(key.id.clone(), Arc::clone(key));
             held.keys += 1;
         }
     }
-    if alarm.rings(policies.len(), before.policies.len(), |lately| lately.policies) {
+    if policies_ring {
         for policy in policies {
-            after.policies.insert(policy.id.clone(), policy.clone());
+            after.policies.insert(policy.id.clone(), Arc::clone(policy));
             held.policies += 1;
         }
     }
-    if alarm.rings(providers.len(), before.providers.len(), |lately| lately.providers) {
+    if providers_ring {
         for provider in providers {
             if let Some(credential) = published.credentials.0.get(&provider.id) {
-                next.credentials.0.insert(provider.id.clone(), credential.clone());
+                credentials.0.insert(provider.id.clone(), credential.clone());
             }
             after.providers.insert(provider.id.clone(), provider.clone());
             held.providers += 1;
@@ -109,16 +121,23 @@ pub fn vanished(published: &Config, next: &Config, exists: &Exists<'_>) -> Held 
     Held { providers: providers.len(), keys: keys.len(), policies: policies.len() }
 }
 
-fn gone<'p>(published: &'p Config, next: &Config, exists: &Exists<'_>) -> (Vec<&'p Provider>, Vec<&'p Key>, Vec<&'p RoutingPolicy>) {
+type Gone<'p> = (Vec<&'p Provider>, Vec<&'p Arc<Key>>, Vec<&'p Arc<RoutingPolicy>>);
+
+fn gone<'p>(published: &'p Config, next: &Config, exists: &Exists<'_>) -> Gone<'p> {
     let (before, after) = (&published.snapshot, &next.snapshot);
-    let providers = before.providers.values().filter(|one| !after.providers.contains_key(&one.id));
-    let keys = before.keys.values().filter(|one| !after.keys.contains_key(&one.id));
-    let policies = before.policies.values().filter(|one| !after.policies.contains_key(&one.id));
+    let (providers, keys) = (lacking(&before.providers, &after.providers), lacking(&before.keys, &after.keys));
+    let policies = lacking(&before.policies, &after.policies);
     (
         providers.filter(|one| !(exists.provider)(one.id.namespace(), one.id.name())).collect(),
         keys.filter(|one| !(exists.key)(one.id.namespace(), one.id.name())).collect(),
         policies.filter(|one| !(exists.policy)(one.id.namespace(), one.id.name())).collect(),
     )
+}
+
+/// What `after` has nothing in the place of.
+fn lacking<'p, 'n, K: Ord, V>(before: &'p BTreeMap<K, V>, after: &'n BTreeMap<K, V>) -> impl Iterator<Item = &'p V> + use<'p, 'n, K, V> {
+    let mut after = Along::of(after);
+    before.iter().filter(move |(id, _)| after.at(*id).is_none()).map(|(_, value)| value)
 }
 
 impl Alarm {

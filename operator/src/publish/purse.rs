@@ -1,5 +1,6 @@
 //! The byte budget: what a storm of edits may write, so that etcd's quota survives it. Revocations never wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::compile::Config;
@@ -59,7 +60,8 @@ pub fn revocations(published: &Config, next: &Config) -> Option<Config> {
     let wanted = &next.snapshot.keys;
     urgent.snapshot.keys.retain(|id, _| wanted.contains_key(id));
     for (id, key) in &mut urgent.snapshot.keys {
-        let Some(wanted) = wanted.get(id) else { continue };
+        let Some(wanted) = wanted.get(id).filter(|wanted| *wanted != key) else { continue };
+        let key = Arc::make_mut(key);
         key.hashes.retain(|hash| wanted.hashes.contains(hash));
         key.suspended |= wanted.suspended;
         key.expires_at = match (key.expires_at, wanted.expires_at) {

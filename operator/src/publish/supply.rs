@@ -1,6 +1,7 @@
 //! A gateway's supply while this replica leads: the shelf, what is held back from it, and the bytes that may be written.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::compile::Config;
@@ -65,13 +66,14 @@ impl Supply {
     ///
     /// # Errors
     /// See [`PublishError`].
-    pub async fn bring(&mut self, config: &Config, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Duration>, PublishError> {
+    pub async fn bring(&mut self, config: &Arc<Config>, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Duration>, PublishError> {
         self.whole = self.shelf.published() == Some(config);
         if self.whole {
             (self.held, self.holding) = (Held::default(), false);
+            self.shelf.share(config);
             return Ok(None);
         }
-        let mut config = config.clone();
+        let mut config = Arc::clone(config);
         let released = self.shelf.revision().is_some_and(|(sequence, _)| order.release == Some(sequence.to_string().as_str()));
         let now = clock::now();
         self.went.retain(|(at, _)| !released && now.saturating_duration_since(*at) < guard::LATELY);
@@ -79,8 +81,11 @@ impl Supply {
         let (mut held, mut going) = (Held::default(), Held::default());
         if let Some(published) = self.shelf.published().filter(|_| !released) {
             let alarm = if self.holding { Alarm::Raised } else { Alarm::After(lately) };
-            held = guard::hold(published, &mut config, &order.exists, alarm);
             going = guard::vanished(published, &config, &order.exists);
+            if going.any() {
+                held = guard::hold(published, &mut config, &order.exists, alarm);
+                going = guard::vanished(published, &config, &order.exists);
+            }
         }
         (self.held, self.holding) = (held, held.any());
         let wait = self.purse.wait(clock::now());
@@ -91,13 +96,13 @@ impl Supply {
             return Ok(None);
         }
         if let Some(urgent) = self.shelf.published().and_then(|published| purse::revocations(published, &config)) {
-            self.write(&urgent, hands).await?;
+            self.write(&Arc::new(urgent), hands).await?;
             self.went.extend(going.any().then_some((now, going)));
         }
         Ok(Some(wait))
     }
 
-    async fn write(&mut self, config: &Config, hands: &Hands<'_>) -> Result<(), PublishError> {
+    async fn write(&mut self, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
         if self.shelf.published() == Some(config) {
             return Ok(());
         }

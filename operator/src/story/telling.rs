@@ -1,6 +1,7 @@
 //! What each object is told: who must be told again, and what is known of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::api::workload::Delivery;
@@ -13,6 +14,7 @@ use snapshot::{KeyId, PolicyId, ProviderId};
 
 use super::{Chapter, Supplied, pause_until};
 use crate::acks::Standing;
+use crate::along::Along;
 use crate::clock;
 use crate::gather::{Gathered, Known};
 use crate::keys;
@@ -36,7 +38,7 @@ pub(super) struct Words {
     /// When a generation was first seen, of objects that wait for a reference.
     first: BTreeMap<ObjectId, (i64, Timestamp)>,
     /// Objects of which all is told, for this UID and report.
-    settled: BTreeMap<ObjectId, (String, Report)>,
+    settled: BTreeMap<Arc<ObjectId>, (String, Arc<Report>)>,
     /// Objects that time alone changes.
     wakes: BTreeMap<ObjectId, Timestamp>,
 }
@@ -61,11 +63,13 @@ impl Words {
         self.wakes.values().min().map(|first| pause_until(*first))
     }
 
-    fn keep(&mut self, reports: &BTreeMap<ObjectId, Report>) {
-        self.open.retain(|id, _| reports.contains_key(id));
-        self.first.retain(|id, _| reports.contains_key(id));
-        self.settled.retain(|id, _| reports.contains_key(id));
-        self.wakes.retain(|id, _| reports.contains_key(id));
+    fn keep(&mut self, reports: &BTreeMap<Arc<ObjectId>, Arc<Report>>) {
+        let along = || Along::of(reports);
+        let (mut open, mut first, mut settled, mut wakes) = (along(), along(), along(), along());
+        self.open.retain(|id, _| open.at(id).is_some());
+        self.first.retain(|id, _| first.at(id).is_some());
+        self.settled.retain(|id, _| settled.at(&**id).is_some());
+        self.wakes.retain(|id, _| wakes.at(id).is_some());
     }
 }
 
@@ -83,15 +87,22 @@ impl Chapter<'_> {
         let Some(compiled) = self.compiled.take() else { return };
         self.words.keep(&compiled.reports);
         self.count(&compiled);
-        let gather = std::sync::Arc::clone(&self.story.gather);
+        let gather = Arc::clone(&self.story.gather);
         gather.look(|seen| {
             let scene = self.scene(seen, &compiled);
-            for (id, report) in &compiled.reports {
-                let Some(known) = seen.known.get(id) else { continue };
-                let settled = self.words.settled.get(id).is_some_and(|(uid, told)| *uid == known.uid && told == report);
-                if !settled || id.kind == Kind::LLMGateway {
-                    self.object(&scene, id, report, known);
+            let (mut known, mut settled) = (Along::of(&seen.known), Along::of(&self.words.settled));
+            let unsettled = compiled.reports.iter().filter_map(|(id, report)| {
+                let settled = settled.at(&**id);
+                // The very report of before is about the very object.
+                if settled.is_some_and(|(_, told)| Arc::ptr_eq(told, report)) && id.kind != Kind::LLMGateway {
+                    return None;
                 }
+                let known = known.at(&**id)?;
+                let settled = settled.is_some_and(|(uid, told)| *uid == known.uid && told == report);
+                (!settled || id.kind == Kind::LLMGateway).then_some((id, report, known))
+            });
+            for (id, report, known) in unsettled.collect::<Vec<_>>() {
+                self.object(&scene, id, report, known);
             }
         });
         self.compiled = Some(compiled);
@@ -100,15 +111,15 @@ impl Chapter<'_> {
     /// Tells those that are on their way, that time changes, and the gateways.
     pub(super) fn tell_open(&mut self) {
         let Some(compiled) = self.compiled.take() else { return };
-        let gather = std::sync::Arc::clone(&self.story.gather);
+        let gather = Arc::clone(&self.story.gather);
         gather.look(|seen| {
             let scene = self.scene(seen, &compiled);
             let due = self.words.wakes.iter().filter(|(_, at)| **at <= scene.now).map(|(id, _)| id);
-            let gateways = compiled.reports.keys().filter(|id| id.kind == Kind::LLMGateway);
+            let gateways = compiled.reports.keys().map(|id| &**id).filter(|id| id.kind == Kind::LLMGateway);
             let ids: BTreeSet<ObjectId> = self.words.open.keys().chain(due).chain(gateways).cloned().collect();
             for id in &ids {
                 self.words.wakes.remove(id);
-                if let (Some(report), Some(known)) = (compiled.reports.get(id), seen.known.get(id)) {
+                if let (Some((id, report)), Some(known)) = (compiled.reports.get_key_value(id), seen.known.get(id)) {
                     self.object(&scene, id, report, known);
                 }
             }
@@ -134,36 +145,37 @@ impl Chapter<'_> {
     }
 
     fn count(&self, compiled: &Compiled) {
-        let mut counts: BTreeMap<(Kind, &str), i64> = BTreeMap::new();
+        let mut counts: BTreeMap<Kind, [i64; 3]> = BTreeMap::new();
         for kind in [Kind::LLMGateway, Kind::LLMProvider, Kind::VirtualKey, Kind::RoutingPolicy, Kind::CachePolicy, Kind::Budget] {
-            for verdict in ["accepted", "pending", "refused"] {
-                counts.insert((kind, verdict), 0);
-            }
+            counts.insert(kind, [0; 3]);
         }
         for (id, report) in &compiled.reports {
-            let verdict = match report.verdict {
-                Verdict::Accepted => "accepted",
-                Verdict::Pending(_) => "pending",
-                Verdict::Refused(_) => "refused",
-            };
-            *counts.entry((id.kind, verdict)).or_default() += 1;
+            let [accepted, pending, refused] = counts.entry(id.kind).or_default();
+            *match report.verdict {
+                Verdict::Accepted => accepted,
+                Verdict::Pending(_) => pending,
+                Verdict::Refused(_) => refused,
+            } += 1;
         }
-        for ((kind, verdict), count) in counts {
-            self.story.metrics.objects.with_label_values(&[&kind.to_string(), verdict]).set(count);
+        for (kind, counts) in counts {
+            for (verdict, count) in ["accepted", "pending", "refused"].into_iter().zip(counts) {
+                self.story.metrics.objects.with_label_values(&[&kind.to_string(), verdict]).set(count);
+            }
         }
     }
 
-    fn object(&mut self, scene: &Scene<'_>, id: &ObjectId, report: &Report, known: &Known) {
+    fn object(&mut self, scene: &Scene<'_>, id: &Arc<ObjectId>, report: &Arc<Report>, known: &Known) {
         let generation = report.generation.unwrap_or(known.generation);
+        let status = known.status.value();
         let mut wakes = Vec::new();
-        let graced = self.graced(scene, id, report, known, generation, &mut wakes);
+        let graced = self.graced(scene, id, report, &status, generation, &mut wakes);
         let mut judged = Judged::of(report, graced);
         let mut own = Map::new();
         let mut expired = None;
         match id.kind {
             Kind::LLMGateway => own = self.own_of_gateway(scene, id),
             Kind::VirtualKey => {
-                if let Some((minted, better)) = self.key(scene, id, report, known, graced) {
+                if let Some((minted, better)) = self.key(scene, id, report, &status, graced) {
                     own.extend(minted.map(|minted| ("key".to_owned(), minted)));
                     judged = better.unwrap_or(judged);
                 }
@@ -175,31 +187,31 @@ impl Chapter<'_> {
             Kind::LLMProvider | Kind::RoutingPolicy | Kind::CachePolicy | Kind::Budget | Kind::Document => {}
         }
         let programmed = if matches!(judged, Judged::Accepted(_)) {
-            self.programmed(scene, id, known, generation, &mut wakes)
+            self.programmed(scene, id, (&known.uid, &status), generation, &mut wakes)
         } else {
-            self.words.open.remove(id);
+            self.words.open.remove(&**id);
             Programmed::Waiting(Reason::NotAccepted, String::new())
         };
         let quiet = self.is_quiet(scene, id, &programmed, &mut wakes);
         match wakes.into_iter().min() {
-            Some(at) => drop(self.words.wakes.insert(id.clone(), at)),
-            None => drop(self.words.wakes.remove(id)),
+            Some(at) => drop(self.words.wakes.insert(ObjectId::clone(id), at)),
+            None => drop(self.words.wakes.remove(&**id)),
         }
         if quiet {
-            self.words.settled.remove(id);
+            self.words.settled.remove(&**id);
             return;
         }
         let facts = Facts { generation, judged, serving_generation: report.serving_generation, programmed, expired, own };
-        let wanted = status::of(&facts, &known.status, scene.now);
-        if wanted == known.status {
+        let wanted = status::of(&facts, &status, scene.now);
+        if wanted == status {
             self.teller.withdraw(id, &known.uid, &wanted);
         } else {
-            self.teller.tell(id.clone(), known.uid.clone(), wanted);
+            self.teller.tell(ObjectId::clone(id), known.uid.clone(), &wanted);
         }
-        if self.words.open.contains_key(id) || self.words.wakes.contains_key(id) {
-            self.words.settled.remove(id);
+        if self.words.open.contains_key(&**id) || self.words.wakes.contains_key(&**id) {
+            self.words.settled.remove(&**id);
         } else {
-            self.words.settled.insert(id.clone(), (known.uid.clone(), report.clone()));
+            self.words.settled.insert(Arc::clone(id), (known.uid.clone(), Arc::clone(report)));
         }
     }
 
@@ -209,7 +221,7 @@ impl Chapter<'_> {
         scene: &Scene<'_>,
         id: &ObjectId,
         report: &Report,
-        known: &Known,
+        status: &Value,
         generation: i64,
         wakes: &mut Vec<Timestamp>,
     ) -> bool {
@@ -217,7 +229,7 @@ impl Chapter<'_> {
             return false;
         }
         let first = self.words.first.get(id).filter(|(seen, _)| *seen == generation).map(|(_, at)| *at);
-        let first = first.or_else(|| status::turned(&known.status, generation)).unwrap_or(scene.now);
+        let first = first.or_else(|| status::turned(status, generation)).unwrap_or(scene.now);
         self.words.first.insert(id.clone(), (generation, first));
         let ends = later(first, GRACE);
         wakes.extend(Some(ends).filter(|ends| *ends > scene.now));
@@ -230,12 +242,12 @@ impl Chapter<'_> {
         scene: &Scene<'_>,
         id: &ObjectId,
         report: &Report,
-        known: &Known,
+        status: &Value,
         graced: bool,
     ) -> Option<(Option<Value>, Option<Judged>)> {
         let name = (id.namespace.clone(), id.name.clone());
         let (name, key) = scene.seen.parsed.world.keys.get_key_value(&name)?;
-        let before = known.status.get("key").cloned();
+        let before = status.get("key").cloned();
         let Some(found) = keys::look(scene.seen, name, key) else {
             let generated = key.spec.source.kind == crds::api::virtual_key::SourceType::Generated;
             return Some((before.filter(|_| generated), None));
@@ -263,15 +275,22 @@ impl Chapter<'_> {
     }
 
     /// How far an accepted object is.
-    fn programmed(&mut self, scene: &Scene<'_>, id: &ObjectId, known: &Known, generation: i64, wakes: &mut Vec<Timestamp>) -> Programmed {
-        if let Some(revision) = status::served(&known.status, generation) {
+    fn programmed(
+        &mut self,
+        scene: &Scene<'_>,
+        id: &ObjectId,
+        (uid, status): (&str, &Value),
+        generation: i64,
+        wakes: &mut Vec<Timestamp>,
+    ) -> Programmed {
+        if let Some(revision) = status::served(status, generation) {
             self.words.open.remove(id);
             return Programmed::Served(revision);
         }
         let concerned = concerned(scene, id);
-        let fresh = || Open { uid: known.uid.clone(), generation, since: scene.now, needs: BTreeMap::new() };
+        let fresh = || Open { uid: uid.to_owned(), generation, since: scene.now, needs: BTreeMap::new() };
         let open = self.words.open.entry(id.clone()).or_insert_with(fresh);
-        if open.generation != generation || open.uid != known.uid {
+        if open.generation != generation || open.uid != uid {
             *open = fresh();
         }
         open.needs.retain(|name, _| concerned.contains(name));

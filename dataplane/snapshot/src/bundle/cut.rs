@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{CONFIG_PARTS, PARTS};
+use crate::changes::changes;
 use crate::{Credentials, Gateway, GatewayId, Key, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot};
 
 /// What an entry of a part is.
@@ -152,12 +153,13 @@ pub(super) struct EntryIn<'a> {
     pub value: &'a RawValue,
 }
 
-/// The canonical bytes of each part, by number.
-pub(super) fn cut(snapshot: &Snapshot, credentials: &Credentials) -> serde_json::Result<Vec<Vec<u8>>> {
+/// The canonical bytes of the parts that are wanted, by number. The others are not made.
+pub(super) fn cut(snapshot: &Snapshot, credentials: &Credentials, wanted: &Marks) -> serde_json::Result<Vec<Option<Vec<u8>>>> {
     let Snapshot { gateway, providers, keys, policies } = snapshot;
     let mut parts: Vec<Vec<EntryOut<'_>>> = (0..PARTS).map(|_| Vec::new()).collect();
     let mut put = |kind: EntryKind, id, value| {
-        if let Some(part) = parts.get_mut(usize::from(kind.part_of(id))) {
+        let number = kind.part_of(id);
+        if let Some(part) = parts.get_mut(usize::from(number)).filter(|_| wanted.has(number)) {
             part.push(EntryOut::new(kind, id, value));
         }
     };
@@ -175,7 +177,43 @@ pub(super) fn cut(snapshot: &Snapshot, credentials: &Credentials) -> serde_json:
         put(EntryKind::Credential, id.as_str(), ValueOut::Credential(credential.expose()));
     }
     let body = |(number, entries): (u8, &Vec<EntryOut<'_>>)| {
-        serde_json::to_vec(&BodyOut { schema: SCHEMA, gateway: &gateway.id, number, entries })
+        let whole = || serde_json::to_vec(&BodyOut { schema: SCHEMA, gateway: &gateway.id, number, entries });
+        wanted.has(number).then(whole).transpose()
     };
     (0..PARTS).zip(&parts).map(body).collect()
+}
+
+/// Some of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marks([bool; PARTS as usize]);
+
+impl Marks {
+    /// Every part.
+    pub(super) const ALL: Self = Self([true; PARTS as usize]);
+
+    /// The parts that hold an entry which is not the same in both configurations.
+    pub(super) fn of_changes(before: (&Snapshot, &Credentials), after: (&Snapshot, &Credentials)) -> Self {
+        let mut marks = Self([false; PARTS as usize]);
+        let ((old, old_credentials), (new, new_credentials)) = (before, after);
+        if old.gateway != new.gateway {
+            marks.set(EntryKind::Gateway, old.gateway.id.as_str());
+            marks.set(EntryKind::Gateway, new.gateway.id.as_str());
+        }
+        changes(&old.providers, &new.providers).for_each(|id| marks.set(EntryKind::Provider, id.as_str()));
+        changes(&old.keys, &new.keys).for_each(|id| marks.set(EntryKind::Key, id.as_str()));
+        changes(&old.policies, &new.policies).for_each(|id| marks.set(EntryKind::Policy, id.as_str()));
+        let credentials = changes(&old_credentials.0, &new_credentials.0);
+        credentials.for_each(|id| marks.set(EntryKind::Credential, id.as_str()));
+        marks
+    }
+
+    fn set(&mut self, kind: EntryKind, id: &str) {
+        if let Some(mark) = self.0.get_mut(usize::from(kind.part_of(id))) {
+            *mark = true;
+        }
+    }
+
+    fn has(&self, number: u8) -> bool {
+        self.0.get(usize::from(number)).copied().unwrap_or(false)
+    }
 }

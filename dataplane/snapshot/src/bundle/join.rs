@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -125,8 +126,8 @@ fn open(name: &str, part: &PartRef, bytes: &[u8]) -> Result<Vec<u8>, Torn> {
 struct Joining {
     gateway: Option<Gateway>,
     providers: BTreeMap<ProviderId, Provider>,
-    keys: BTreeMap<KeyId, Key>,
-    policies: BTreeMap<PolicyId, RoutingPolicy>,
+    keys: BTreeMap<KeyId, Arc<Key>>,
+    policies: BTreeMap<PolicyId, Arc<RoutingPolicy>>,
     credentials: BTreeMap<ProviderId, Secret<String>>,
     refused: Vec<Refused>,
 }
@@ -167,9 +168,9 @@ impl Joining {
                     None => Ok(()),
                 }
             }
-            EntryKind::Provider => insert(&mut self.providers, place, &entry, |value: &Provider| &value.id),
-            EntryKind::Key => insert(&mut self.keys, place, &entry, |value: &Key| &value.id),
-            EntryKind::Policy => insert(&mut self.policies, place, &entry, |value: &RoutingPolicy| &value.id),
+            EntryKind::Provider => insert(&mut self.providers, place, &entry, |value: &Provider| &value.id, |value| value),
+            EntryKind::Key => insert(&mut self.keys, place, &entry, |value: &Key| &value.id, Arc::new),
+            EntryKind::Policy => insert(&mut self.policies, place, &entry, |value: &RoutingPolicy| &value.id, Arc::new),
             EntryKind::Credential => {
                 let id = ProviderId::try_from(entry.id.clone()).map_err(|_| place.misplaced(&entry))?;
                 match self.credentials.insert(id, Secret::new(place.decode(&entry)?)) {
@@ -207,7 +208,13 @@ impl Joining {
     }
 }
 
-fn insert<'de, I, V>(into: &mut BTreeMap<I, V>, place: &Place<'_>, entry: &EntryIn<'de>, id: fn(&V) -> &I) -> Result<(), Torn>
+fn insert<'de, I, V, H>(
+    into: &mut BTreeMap<I, H>,
+    place: &Place<'_>,
+    entry: &EntryIn<'de>,
+    id: fn(&V) -> &I,
+    held: fn(V) -> H,
+) -> Result<(), Torn>
 where
     I: Ord + Clone + Into<String>,
     V: Deserialize<'de>,
@@ -219,7 +226,7 @@ where
     match into.entry(id(&value).clone()) {
         Entry::Occupied(_) => Err(place.twice(entry)),
         Entry::Vacant(vacant) => {
-            vacant.insert(value);
+            vacant.insert(held(value));
             Ok(())
         }
     }

@@ -3,7 +3,11 @@
 use std::fmt;
 
 use super::{Index, PART_BYTES_MAX, PART_CANONICAL_BYTES_MAX, PARTS, PartKind, PartRef, Slot};
-use super::{cut::cut, digest, index_name, part_name, sha256, squeeze::squeeze};
+use super::{
+    cut::{Marks, cut},
+    digest_at_once, index_name, part_name, sha256,
+    squeeze::squeeze,
+};
 use crate::{Credentials, GatewayId, SCHEMA, Snapshot};
 
 /// The longest name of an object of the Kubernetes API.
@@ -82,6 +86,12 @@ pub enum PublishError {
     /// The sequence has no next number.
     #[error("the sequence of the previous index is the last there is")]
     SequenceExhausted,
+    /// The previous index leaves out a part that did not change.
+    #[error("the previous index does not name part {number}")]
+    NotWhole {
+        /// Its number.
+        number: u8,
+    },
     /// The encoder failed.
     #[error("the snapshot cannot be encoded: {detail}")]
     Unencodable {
@@ -97,20 +107,56 @@ pub enum PublishError {
 /// # Errors
 /// See [`PublishError`].
 pub fn publish(previous: Option<&Index>, snapshot: &Snapshot, credentials: &Credentials) -> Result<Published, PublishError> {
+    publish_parts(previous, snapshot, credentials, &Marks::ALL)
+}
+
+/// What its writer knows of a bundle that is published: the index, and the configuration whose parts it names, as
+/// [`publish`] of this very version cuts them.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// The index.
+    pub index: &'a Index,
+    /// The snapshot.
+    pub snapshot: &'a Snapshot,
+    /// The credentials.
+    pub credentials: &'a Credentials,
+}
+
+/// The same as [`publish`] over the index of `before`, at the cost of the parts that hold what changed.
+///
+/// # Errors
+/// See [`PublishError`].
+pub fn publish_over(before: &Before<'_>, snapshot: &Snapshot, credentials: &Credentials) -> Result<Published, PublishError> {
+    let touched = Marks::of_changes((before.snapshot, before.credentials), (snapshot, credentials));
+    publish_parts(Some(before.index), snapshot, credentials, &touched)
+}
+
+fn publish_parts(
+    previous: Option<&Index>,
+    snapshot: &Snapshot,
+    credentials: &Credentials,
+    touched: &Marks,
+) -> Result<Published, PublishError> {
     let gateway = &snapshot.gateway.id;
     if let Some(index) = previous.filter(|index| index.gateway != *gateway) {
         return Err(PublishError::ForeignPrevious { expected: gateway.clone(), found: index.gateway.clone() });
     }
     check_names(snapshot)?;
-    let bodies = cut(snapshot, credentials).map_err(|error| PublishError::Unencodable { detail: error.to_string() })?;
+    let bodies = cut(snapshot, credentials, touched).map_err(|error| PublishError::Unencodable { detail: error.to_string() })?;
     let mut writes = Vec::new();
     let mut parts = Vec::with_capacity(usize::from(PARTS));
     for (number, body) in (0..PARTS).zip(bodies) {
-        let (part, write) = place(gateway, number, &body, previous.and_then(|index| index.part(number)))?;
+        let before = previous.and_then(|index| index.part(number));
+        let (part, write) = match (body, before) {
+            (None, Some(same)) => (same.clone(), None),
+            (Some(body), before) => place(gateway, number, &body, before)?,
+            (None, None) => return Err(PublishError::NotWhole { number }),
+        };
         parts.push(part);
         writes.extend(write);
     }
-    let digest = digest(snapshot, credentials);
+    let about = parts.iter().map(|part: &PartRef| part.bytes).sum();
+    let digest = digest_at_once(snapshot, credentials, about);
     if let Some(index) = previous.filter(|index| writes.is_empty() && index.digest == digest) {
         return Ok(Published { index: index.clone(), writes });
     }

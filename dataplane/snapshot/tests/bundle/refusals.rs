@@ -1,6 +1,7 @@
 //! Each reason to refuse a bundle, brought about on purpose.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use snapshot::SCHEMA;
@@ -161,7 +162,7 @@ fn part_cases() -> Vec<(&'static str, &'static str, Spoil)> {
         }),
         ("PartWrongDigest", "a part of another revision and the same length", |store| {
             let mut config = small();
-            config.0.keys.values_mut().for_each(|key| key.expires_at = Some(1_900_000_001));
+            config.0.keys.values_mut().for_each(|key| Arc::make_mut(key).expires_at = Some(1_900_000_001));
             *store.part(key_part()) = Store::of(&config).part(key_part()).clone();
         }),
         ("PartUnreadable", "a part that is not JSON", |store| store.forge_part_bytes(4, b"schema: 1")),

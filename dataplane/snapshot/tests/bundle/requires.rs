@@ -1,5 +1,7 @@
 //! An operator that is newer: entries that need what this reader lacks are refused and told, and nothing is widened.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use snapshot::bundle::{Because, EntryKind, Refused};
 use snapshot::{AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, ProviderKind, Scheme, Site};
@@ -64,7 +66,7 @@ fn a_provider_whose_credential_is_refused_is_not_called_without() {
 fn a_policy_with_a_condition_requires_a_reader_that_knows_conditions() {
     let required = |when: Option<&str>| {
         let mut config = small();
-        config.0.policies.values_mut().for_each(|policy| policy.rules[0].when = when.map(str::to_owned));
+        config.0.policies.values_mut().for_each(|policy| Arc::make_mut(policy).rules[0].when = when.map(str::to_owned));
         let mut store = Store::of(&config);
         assert_eq!(store.join().expect("this reader knows them").snapshot, config.0);
         let mut required = Vec::new();

@@ -1,6 +1,7 @@
 //! Configurations to publish, a store to publish them into, and a forger's tools.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
@@ -116,13 +117,18 @@ pub fn policy(name: &str) -> RoutingPolicy {
     RoutingPolicy { id: policy_id(name), rules: vec![rule] }
 }
 
+/// A key of a configuration, to be changed; what shares it with this configuration stays as it is.
+pub fn key_mut<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut Key {
+    Arc::make_mut(snapshot.keys.get_mut(&key_id(name)).expect("there"))
+}
+
 /// One of each: what the golden bytes hold, so it changes only with a new schema.
 pub fn small() -> Config {
     let snapshot = Snapshot {
         gateway: gateway(),
         providers: [provider("one"), simulated("two")].map(|provider| (provider.id.clone(), provider)).into(),
-        keys: [key("free", None), key("ruled", Some("fall-back"))].map(|key| (key.id.clone(), key)).into(),
-        policies: [policy("fall-back")].map(|policy| (policy.id.clone(), policy)).into(),
+        keys: [key("free", None), key("ruled", Some("fall-back"))].map(|key| (key.id.clone(), Arc::new(key))).into(),
+        policies: [policy("fall-back")].map(|policy| (policy.id.clone(), Arc::new(policy))).into(),
     };
     let credentials = Credentials([(provider_id("one"), Secret::new("not-a-real-credential".to_owned()))].into());
     (snapshot, credentials)
@@ -156,13 +162,13 @@ pub fn any_config() -> impl Strategy<Value = Config> {
         let keys = keys.into_iter().map(|(name, (suspended, expires_at, user, hash))| {
             let mut key = Key { suspended, expires_at, hashes: BTreeSet::from([KeyHash(hash)]), ..key(&name, None) };
             key.owner.user = user;
-            (key.id.clone(), key)
+            (key.id.clone(), Arc::new(key))
         });
         let policies = policies.into_iter().map(|(name, (globs, when))| {
             let mut policy = policy(&name);
             policy.rules[0].when = when;
             policy.rules[0].models = globs.iter().map(|glob| Glob::new(glob)).collect();
-            (policy.id.clone(), policy)
+            (policy.id.clone(), Arc::new(policy))
         });
         let credentials = credentials.into_iter().map(|(name, text)| (provider_id(&name), Secret::new(text)));
         let snapshot = Snapshot { gateway, providers: providers.collect(), keys: keys.collect(), policies: policies.collect() };

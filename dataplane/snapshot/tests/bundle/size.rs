@@ -1,9 +1,11 @@
 //! Bounds of what is published.
 
+use std::sync::Arc;
+
 use snapshot::bundle::{self, PART_BYTES_MAX, PublishError};
 use snapshot::{GatewayId, Glob};
 
-use crate::sample::{Store, key, key_id, small};
+use crate::sample::{Store, key, key_id, key_mut, small};
 
 /// Text that does not compress much: one of 64 characters per byte.
 fn noise(length: usize) -> String {
@@ -20,7 +22,7 @@ fn noise(length: usize) -> String {
 #[test]
 fn a_part_that_no_object_holds_is_refused_with_its_number() {
     let (mut snapshot, credentials) = small();
-    snapshot.keys.get_mut(&key_id("free")).expect("there").allow.models = Some(vec![Glob::new(&noise(1_200_000))]);
+    key_mut(&mut snapshot, "free").allow.models = Some(vec![Glob::new(&noise(1_200_000))]);
     let error = bundle::publish(None, &snapshot, &credentials).expect_err("too large");
     let PublishError::PartTooLarge { number, bytes } = error else { panic!("{error}") };
     assert_eq!(number, bundle::EntryKind::Key.part_of("team-a/free"));
@@ -32,7 +34,7 @@ fn a_part_that_no_object_holds_is_refused_with_its_number() {
 #[test]
 fn a_part_that_no_reader_inflates_is_refused() {
     let (mut snapshot, credentials) = small();
-    snapshot.keys.get_mut(&key_id("free")).expect("there").allow.models = Some(vec![Glob::new(&"a".repeat(9 << 20))]);
+    key_mut(&mut snapshot, "free").allow.models = Some(vec![Glob::new(&"a".repeat(9 << 20))]);
     let error = bundle::publish(None, &snapshot, &credentials).expect_err("too large");
     assert!(matches!(error, PublishError::PartTooLargeInflated { .. }), "{error}");
 }
@@ -40,7 +42,7 @@ fn a_part_that_no_reader_inflates_is_refused() {
 #[test]
 fn ten_thousand_keys_fit_with_room_to_spare() {
     let (mut snapshot, credentials) = small();
-    snapshot.keys = (0..10_000).map(|number| key(&format!("key-{number}"), None)).map(|key| (key.id.clone(), key)).collect();
+    snapshot.keys = (0..10_000).map(|number| key(&format!("key-{number}"), None)).map(|key| (key.id.clone(), Arc::new(key))).collect();
     let published = bundle::publish(None, &snapshot, &credentials).expect("fits");
     let largest = published.writes.iter().map(|write| write.bytes.len()).max().expect("some");
     assert!(largest < PART_BYTES_MAX / 8, "{largest}");
