@@ -163,8 +163,8 @@ impl AnswerRoom<'_> {
     #[must_use]
     pub fn keep(self, answer: Answer) -> Answer {
         match (self.taken, answer) {
-            (Some(permit), Answer::Whole(Whole { body, facts })) => {
-                Answer::Whole(Whole { body: Bytes::from_owner(Kept { body, _permit: permit }), facts })
+            (Some(permit), Answer::Whole(Whole { body, facts, estimate })) => {
+                Answer::Whole(Whole { body: Bytes::from_owner(Kept { body, _permit: permit }), facts, estimate })
             }
             (_, answer) => answer,
         }

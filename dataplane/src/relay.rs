@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use providers::fault::Fault;
-use providers::passage::{Facts, Pushed};
+use providers::passage::{Facts, Pushed, StreamReader};
 
 use crate::exchange::{Answer, Broken, Streaming};
 
@@ -36,7 +36,7 @@ pub enum How {
 }
 
 /// Says a fault in the dialect of the stream.
-pub type SayFault = Box<dyn Fn(&Fault) -> Bytes + Send>;
+pub type SayFault = Box<dyn Fn(&Fault, &StreamReader) -> Bytes + Send>;
 
 /// Takes the end of an answer, once.
 pub trait Closing: Send + Unpin {
@@ -107,7 +107,7 @@ impl<C: Closing> Relay<C> {
     fn fail(&mut self, fault: Fault) {
         if let State::Stream { streaming, say } = &self.state {
             self.facts = streaming.reader.facts().clone();
-            self.state = State::Last(say(&fault), fault);
+            self.state = State::Last(say(&fault, &streaming.reader), fault);
         }
     }
 }

@@ -46,6 +46,8 @@ pub trait Intake {
 pub struct Reply {
     /// Whether it is an event stream.
     pub stream: bool,
+    /// Whether it is an estimate of the gateway's own.
+    pub estimate: bool,
     /// The body.
     pub body: Relay<Entry>,
 }
@@ -82,6 +84,7 @@ pub async fn serve(
     let answer = room.keep(answer);
     drop(permit);
     let stream = matches!(answer, Answer::Stream(_));
+    let estimate = matches!(&answer, Answer::Whole(whole) if whole.estimate);
     let entry = entry.take().ok_or(Refusal::NotReady)?;
-    Ok(Reply { stream, body: relay::back(answer, entry, say) })
+    Ok(Reply { stream, estimate, body: relay::back(answer, entry, say) })
 }

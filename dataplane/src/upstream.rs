@@ -18,8 +18,11 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use providers::count;
 use providers::fault::Fault;
 use providers::passage::{CannotSay, Passage};
+
+use snapshot::Surface;
 
 use crate::clock::Clock;
 use crate::exchange::{Answer, Attempt, Call, Plan, Refusal, Room};
@@ -90,6 +93,10 @@ impl Upstream {
     ) -> Result<Answer, Refusal> {
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {
+            if call.surface == Surface::CountTokens && !attempt.provider.counts_tokens() {
+                trace.attempt = Some(attempt.clone());
+                return Ok(Answer::Whole(count::estimate(&call.body)));
+            }
             let speaks = attempt.provider.speaks(&attempt.model);
             let passage = match Passage::choose(call.surface, speaks, &call.head, &call.body, &attempt.model) {
                 Ok(passage) => passage,

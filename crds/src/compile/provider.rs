@@ -158,9 +158,10 @@ impl Compiler<'_> {
                     spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
                 (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, "", Header::Bearer)?), surfaces)
             }
-            ProviderType::Simulated => {
-                (ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())), Surface::DOORS.into())
-            }
+            ProviderType::Simulated => (
+                ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())),
+                openai.into_iter().chain([Surface::Messages]).collect(),
+            ),
         })
     }
 

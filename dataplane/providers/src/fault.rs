@@ -275,9 +275,9 @@ impl ClientError<'_> {
         out.into()
     }
 
-    /// The last event of a stream of that surface.
+    /// The last event of a stream of that surface. `number` is the event's own, where events have one.
     #[must_use]
-    pub fn event(&self, surface: Surface) -> Bytes {
+    pub fn event(&self, surface: Surface, number: u64) -> Bytes {
         let mut out = Vec::with_capacity(160 + self.message.len());
         match surface {
             Surface::ChatCompletions
@@ -290,12 +290,16 @@ impl ClientError<'_> {
                 out.extend_from_slice(&self.body(Dialect::OpenAi));
             }
             Surface::Responses => {
-                out.extend_from_slice(b"event: error\ndata: {\"type\":\"error\"");
+                out.extend_from_slice(format!("event: error\ndata: {{\"type\":\"error\",\"sequence_number\":{number}").as_bytes());
                 field(&mut out, "code", self.code);
                 field(&mut out, "message", self.message);
-                out.extend_from_slice(b",\"param\":null}");
+                // OpenAI's description has the fields as they stand before, its server tells them as they follow, and its
+                // SDKs make an exception of the latter alone.
+                out.extend_from_slice(b",\"param\":null,\"error\":");
+                self.openai(&mut out);
+                out.push(b'}');
             }
-            Surface::Messages => {
+            Surface::Messages | Surface::CountTokens => {
                 out.extend_from_slice(b"event: error\ndata: ");
                 out.extend_from_slice(&self.body(Dialect::Anthropic));
             }

@@ -14,8 +14,8 @@ use crate::json::{Kind, Scanner};
 pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
     match (surface, key) {
         (Surface::ChatCompletions, "messages") => each(scanner, chat_message),
-        (Surface::Messages, "messages") => search(scanner, "messages[].content[].source.file_id", &["input"]),
-        (Surface::Messages, "container") => nothing(scanner, "container"),
+        (Surface::Messages | Surface::CountTokens, "messages") => search(scanner, "messages[].content[].source.file_id", &["input"]),
+        (Surface::Messages | Surface::CountTokens, "container") => nothing(scanner, "container"),
         (Surface::Responses, "previous_response_id") => nothing(scanner, "previous_response_id"),
         (Surface::Responses, "conversation") => nothing(scanner, "conversation"),
         (Surface::Responses, "prompt") => nothing(scanner, "prompt"),
@@ -25,6 +25,7 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
         (
             Surface::ChatCompletions
             | Surface::Messages
+            | Surface::CountTokens
             | Surface::Responses
             | Surface::Completions
             | Surface::Embeddings

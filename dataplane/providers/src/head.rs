@@ -139,7 +139,7 @@ impl Head {
         };
         match read {
             Ok(()) if reader.seen & Field::Model.bit() == 0 => Err(BadBody::Missing { field: "model" }),
-            Ok(()) => Ok(reader.head),
+            Ok(()) => Ok(Self { stream: reader.head.stream && surface != Surface::CountTokens, ..reader.head }),
             Err(Stop::Bad(bad)) => Err(bad),
             Err(Stop::Wrong(Wrong { what: TOO_DEEP, .. })) => Err(BadBody::TooDeep),
             Err(Stop::Wrong(wrong)) => Err(placed(body, wrong)),

@@ -6,6 +6,7 @@
 //! Invariant: no socket, no clock, no Kubernetes. Bytes of strangers never make this package panic, take unbounded
 //! memory or more than linear time.
 
+pub mod count;
 pub mod eventstream;
 pub mod fault;
 pub mod head;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use snapshot::{Surface, Usage};
 
 use crate::eventstream;
-use crate::fault::Fault;
+use crate::fault::{ClientError, Fault};
 use crate::head::Head;
 use crate::same::{Same, SameStream};
 use crate::sse::Frames;
@@ -72,6 +72,8 @@ pub struct Whole {
     pub body: Bytes,
     /// What it says of itself.
     pub facts: Facts,
+    /// It is an estimate of the gateway's: no provider was asked.
+    pub estimate: bool,
 }
 
 /// What a piece of a stream gave.
@@ -124,7 +126,7 @@ impl Passage {
             Self::Same(same) => same.read_whole(body),
             Self::Translated(translated) => {
                 let (body, facts) = translated.translation.read_whole(&body)?;
-                Ok(Whole { body, facts })
+                Ok(Whole { body, facts, estimate: false })
             }
         }
     }
@@ -142,6 +144,7 @@ impl Passage {
                     | Surface::Embeddings
                     | Surface::Responses
                     | Surface::Messages
+                    | Surface::CountTokens
                     | Surface::GenerateContent
                     | Surface::CohereChat => Framing::Events(Frames::default()),
                 };
@@ -235,6 +238,15 @@ impl StreamReader {
                 *stopped = true;
                 Pushed { bytes: out.into(), fault }
             }
+        }
+    }
+
+    /// The last events for the client of a stream that failed after it began.
+    #[must_use]
+    pub fn fail(&self, client: Surface, error: &ClientError<'_>) -> Bytes {
+        match &self.0 {
+            Reader::Same(same) => error.event(client, same.events()),
+            Reader::Translated { stream, .. } => stream.fail(client, error),
         }
     }
 

@@ -55,13 +55,14 @@ impl Same {
 
     pub(crate) fn read_whole(&self, body: Bytes) -> Result<Whole, Fault> {
         let facts = read_object(self.surface, &body)?;
-        Ok(Whole { body, facts })
+        Ok(Whole { body, facts, estimate: false })
     }
 
     pub(crate) fn stream(&self) -> SameStream {
         SameStream {
             surface: self.surface,
             hide_usage: self.hide_usage,
+            events: 0,
             frames: Frames::default(),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
@@ -123,6 +124,8 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             Surface::GenerateContent => usage::of_gemini(json),
             Surface::Converse => usage::of_converse(json),
             Surface::CohereChat => usage::of_cohere(json),
+            // To count is no use of a model.
+            Surface::CountTokens => None,
             Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => usage::of_openai(json),
         }
     });
@@ -195,6 +198,8 @@ impl Seen {
 pub(crate) struct SameStream {
     surface: Surface,
     hide_usage: bool,
+    /// Events that passed; those of the Responses API are numbered.
+    events: u64,
     frames: Frames,
     facts: Facts,
     anthropic: AnthropicUsage,
@@ -224,7 +229,10 @@ impl SameStream {
                 Err(_) => Verdict::Fail(oversized()),
             };
             match (verdict, event) {
-                (Verdict::Pass, Ok(event)) => passing.add(event.raw),
+                (Verdict::Pass, Ok(event)) => {
+                    self.events += 1;
+                    passing.add(event.raw);
+                }
                 (Verdict::Fail(fault), _) => {
                     self.stopped = true;
                     return Pushed { bytes: passing.take(), fault: Some(fault) };
@@ -262,6 +270,11 @@ impl SameStream {
         Pushed { bytes: passing.take(), fault }
     }
 
+    /// How many events passed.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
@@ -295,7 +308,7 @@ impl SameStream {
             | Surface::GenerateContent
             | Surface::Converse
             | Surface::CohereChat => self.look_at_chunk(event, &data),
-            Surface::Responses | Surface::Messages => self.look_at_named(event, &data),
+            Surface::Responses | Surface::Messages | Surface::CountTokens => self.look_at_named(event, &data),
         }
     }
 

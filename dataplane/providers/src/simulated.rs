@@ -165,7 +165,7 @@ fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad
         Surface::Completions => chat::complete(&Asked::of_completions(&request)?, config, dice),
         Surface::Responses => responses::answer(&Asked::of_responses(&request)?, config, dice),
         Surface::Messages => messages::answer(&Asked::of_messages(&request)?, config, dice),
-        Surface::GenerateContent | Surface::Converse | Surface::CohereChat => {
+        Surface::CountTokens | Surface::GenerateContent | Surface::Converse | Surface::CohereChat => {
             Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None })
         }
     }

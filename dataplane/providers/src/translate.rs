@@ -1,4 +1,4 @@
-//! From one dialect into another and back: two dialects that clients speak, in front of five that providers speak.
+//! From one dialect into another and back: three that clients speak, in front of five that providers speak.
 //!
 //! One canonical conversation stands in the middle ([`chat`]). A dialect that clients speak has a reader of requests and
 //! writers of answers and streams; one that providers speak has a writer of requests and readers of answers and streams: a
@@ -13,6 +13,7 @@ mod converse;
 mod gemini;
 mod names;
 mod openai;
+mod responses;
 mod stream;
 
 use std::borrow::Cow;
@@ -23,8 +24,12 @@ use snapshot::{FailureClass, Surface};
 use crate::fault::Fault;
 use crate::passage::{CannotSay, Facts};
 
+use anthropic::stream::ToAnthropic;
 use names::{Fit, Names};
+use openai::chunks::ToOpenAi;
+use responses::events::ToResponses;
 pub(crate) use stream::Stream;
+use stream::Writer;
 
 /// A translated call: what is sent, and what is needed to read its answer.
 #[derive(Debug)]
@@ -37,12 +42,14 @@ pub(crate) struct Translation {
     /// Stands in for the model's name in answers that do not tell it.
     model: String,
     names: Names,
+    /// What an answer of the Responses API repeats.
+    asked: responses::Asked,
 }
 
 /// How a chat of this client can be told to a provider that speaks these surfaces: the first of them that can.
 pub(crate) fn target(client: Surface, speaks: &std::collections::BTreeSet<Surface>) -> Option<Surface> {
     let chats = [Surface::ChatCompletions, Surface::Messages, Surface::GenerateContent, Surface::Converse, Surface::CohereChat];
-    let has_reader = matches!(client, Surface::ChatCompletions | Surface::Messages);
+    let has_reader = matches!(client, Surface::ChatCompletions | Surface::Messages | Surface::Responses);
     chats.into_iter().find(|surface| has_reader && *surface != client && speaks.contains(surface))
 }
 
@@ -52,13 +59,17 @@ impl Translation {
         let mut request = match client {
             Surface::Messages => anthropic::read_request(body)?,
             Surface::ChatCompletions => openai::read_request(body)?,
+            Surface::Responses => responses::read_request(body)?,
             Surface::Completions
             | Surface::Embeddings
-            | Surface::Responses
+            | Surface::CountTokens
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat => return Err(CannotSay::Surface { surface: client }),
+            | Surface::CohereChat => {
+                return Err(CannotSay::Surface { surface: client });
+            }
         };
+        let asked = if client == Surface::Responses { responses::Asked::of(body, &request)? } else { responses::Asked::default() };
         let names = Names::fit(&mut request, fit(upstream));
         let mut out = Vec::with_capacity(body.len() + 256);
         match upstream {
@@ -67,10 +78,12 @@ impl Translation {
             Surface::GenerateContent => gemini::write_request(&request, upstream_model, &mut out)?,
             Surface::Converse => converse::write_request(&request, upstream_model, &mut out)?,
             Surface::CohereChat => cohere::write_request(&request, upstream_model, &mut out)?,
-            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(CannotSay::Surface { surface: client }),
+            Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
+                return Err(CannotSay::Surface { surface: client });
+            }
         }
         let include_usage = client == Surface::ChatCompletions && request.include_usage;
-        Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names })
+        Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names, asked })
     }
 
     pub(crate) fn request(&self) -> Bytes {
@@ -84,7 +97,9 @@ impl Translation {
             Surface::GenerateContent => gemini::read_answer(body)?,
             Surface::Converse => converse::read_answer(body)?,
             Surface::CohereChat => cohere::read_answer(body)?,
-            Surface::Completions | Surface::Embeddings | Surface::Responses => return Err(not_an_answer("nobody reads it")),
+            Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
+                return Err(not_an_answer("nobody reads it"));
+            }
         };
         let told = (!answer.model.is_empty()).then(|| answer.model.clone().into_owned());
         if told.is_none() {
@@ -92,16 +107,33 @@ impl Translation {
         }
         self.names.restore(&mut answer.parts);
         let mut out = Vec::with_capacity(body.len() + 256);
-        if self.client == Surface::Messages {
-            anthropic::write_answer(&answer, &mut out);
-        } else {
-            openai::write_answer(&answer, &mut out);
+        match self.client {
+            Surface::Messages => anthropic::write_answer(&answer, &mut out),
+            Surface::Responses => responses::write_answer(&answer, &self.asked, &mut out),
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::CountTokens
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat => openai::write_answer(&answer, &mut out),
         }
         Ok((out.into(), Facts { usage: answer.usage, model: told }))
     }
 
     pub(crate) fn stream(&self) -> Stream {
-        Stream::new(self.client, self.upstream, self.include_usage, &self.model, self.names.clone())
+        let writer = match self.client {
+            Surface::Messages => Writer::Anthropic(ToAnthropic::default()),
+            Surface::Responses => Writer::Responses(Box::new(ToResponses::new(self.asked.clone()))),
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::CountTokens
+            | Surface::GenerateContent
+            | Surface::Converse
+            | Surface::CohereChat => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
+        };
+        Stream::new(self.upstream, writer, &self.model, self.names.clone())
     }
 }
 
@@ -115,6 +147,7 @@ fn fit(upstream: Surface) -> Fit {
         | Surface::CohereChat
         | Surface::Completions
         | Surface::Embeddings
+        | Surface::CountTokens
         | Surface::Responses => Fit { longest: 64, letter_first: false },
     }
 }

@@ -75,7 +75,12 @@ pub fn fuzz_sse(data: &[u8]) {
 }
 
 fn passage(client: Surface, upstream: Surface) -> Passage {
-    let body = Bytes::from_static(br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#);
+    let body: &[u8] = if client == Surface::Responses {
+        br#"{"model":"m","stream":true,"input":"x"}"#
+    } else {
+        br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#
+    };
+    let body = Bytes::from_static(body);
     let head = Head::read(client, &body).expect("a request");
     Passage::choose(client, &BTreeSet::from([upstream]), &head, &body, "m").expect("a passage")
 }
@@ -106,20 +111,28 @@ fn translated(client: Surface, upstream: Surface, data: &[u8]) {
     for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]") {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
     }
-    let end = if client == Surface::Messages { "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n" } else { "data: [DONE]\n\n" };
-    assert_eq!(text.ends_with(end), done, "the end is told when there is one");
+    let ended = if client == Surface::Messages {
+        text.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+    } else if client == Surface::Responses {
+        text.contains("event: response.completed\n") || text.contains("event: response.incomplete\n")
+    } else {
+        text.ends_with("data: [DONE]\n\n")
+    };
+    assert_eq!(ended, done, "the end is told when there is one");
     assert!(done || fault.is_some(), "no end is a fault");
 }
 
 /// A stream of OpenAI's.
 pub fn fuzz_openai_stream(data: &[u8]) {
     translated(Surface::Messages, Surface::ChatCompletions, data);
+    translated(Surface::Responses, Surface::ChatCompletions, data);
     passes(Surface::ChatCompletions, data);
 }
 
 /// A stream of Anthropic's.
 pub fn fuzz_anthropic_stream(data: &[u8]) {
     translated(Surface::ChatCompletions, Surface::Messages, data);
+    translated(Surface::Responses, Surface::Messages, data);
     passes(Surface::Messages, data);
 }
 
@@ -137,7 +150,7 @@ fn passes(surface: Surface, data: &[u8]) {
 
 /// A whole answer of either dialect, and an error of any shape.
 pub fn fuzz_answers(data: &[u8]) {
-    for client in [Surface::ChatCompletions, Surface::Messages] {
+    for client in [Surface::ChatCompletions, Surface::Messages, Surface::Responses] {
         for upstream in [Surface::ChatCompletions, Surface::Messages] {
             if let Ok(read) = passage(client, upstream).read_whole(Bytes::copy_from_slice(data)) {
                 // What passes, passes as it came, even where a character is broken; what is translated is well-formed.
@@ -153,7 +166,14 @@ pub fn fuzz_answers(data: &[u8]) {
 /// A request of either dialect: what is sent is JSON with our model.
 pub fn fuzz_requests(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
-    for (client, upstream) in [(Surface::ChatCompletions, Surface::Messages), (Surface::Messages, Surface::ChatCompletions)] {
+    let count = providers::count::tokens(data);
+    assert!(count <= 4 * data.len() as u64 + 4 || data.windows(4).any(|window| window == b"data"), "{count} tokens");
+    for (client, upstream) in [
+        (Surface::ChatCompletions, Surface::Messages),
+        (Surface::Messages, Surface::ChatCompletions),
+        (Surface::Responses, Surface::ChatCompletions),
+        (Surface::Responses, Surface::Messages),
+    ] {
         let Ok(head) = Head::read(client, data) else { continue };
         let Ok(passage) = Passage::choose(client, &BTreeSet::from([upstream]), &head, &body, "real") else { continue };
         let sent = passage.request().concat();
@@ -247,11 +267,12 @@ fn drive(body: fn(&[u8]), seeds: &[&[u8]]) {
     }
 }
 
-const REQUESTS: [&[u8]; 5] = [
+const REQUESTS: [&[u8]; 6] = [
     br#"{"model":"m","max_tokens":9,"stream":true,"stream_options":{"x":1},"messages":[{"role":"user","content":"x"}],"stop":["a"],"temperature":0.5}"#,
     br#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"\u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"a:1","type":"function","function":{"name":"f.g","arguments":"{\"x\":[1]}"}}]},{"role":"tool","tool_call_id":"a:1","content":"r"}],"tools":[{"type":"function","function":{"name":"f.g","parameters":{"type":"object"}}}],"tool_choice":"required"}"#,
     br#"{"model":"m","max_tokens":9,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{"x":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"r","is_error":true}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"thinking":{"type":"enabled","budget_tokens":9}}"#,
     br#"{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}],"previous_response_id":null}"#,
+    br#"{"model":"m","instructions":"i","input":[{"role":"user","content":"x"},{"type":"reasoning","summary":[{"type":"summary_text","text":"t"}],"encrypted_content":"call:s"},{"type":"function_call","call_id":"a:1","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"a:1","output":[{"type":"input_image","image_url":"data:image/png;base64,AA"}]}],"tools":[{"type":"custom","name":"c"},{"type":"function","name":"f","parameters":{}}],"text":{"format":{"type":"json_object"},"verbosity":"low"},"reasoning":{"effort":"low"}}"#,
     br#"{"model":"m","input":["a","b"],"encoding_format":"base64","dimensions":4,"prompt":"x"}"#,
 ];
 

@@ -346,7 +346,7 @@ fn a_client_is_told_in_its_dialect() {
         json(error.body(Dialect::Anthropic)),
         json!({ "type": "error", "error": { "type": "a", "message": "say \"x\"", "code": "c" }, "request_id": "r" })
     );
-    assert!(error.event(Surface::ChatCompletions).starts_with(b"data: {\"error\":"));
-    assert!(error.event(Surface::Responses).starts_with(b"event: error\ndata: {\"type\":\"error\""));
-    assert!(error.event(Surface::Messages).starts_with(b"event: error\ndata: {\"type\":\"error\""));
+    assert!(error.event(Surface::ChatCompletions, 0).starts_with(b"data: {\"error\":"));
+    assert!(error.event(Surface::Responses, 0).starts_with(b"event: error\ndata: {\"type\":\"error\""));
+    assert!(error.event(Surface::Messages, 0).starts_with(b"event: error\ndata: {\"type\":\"error\""));
 }

@@ -212,7 +212,7 @@ fn simulated_errors_are_what_the_providers_publish() {
     assert!(told.len() > 55, "bad requests are refused too");
     for (surface, error) in told {
         let error = serde_json::from_slice(&error).expect("JSON");
-        if surface == Surface::Messages {
+        if matches!(surface, Surface::Messages | Surface::CountTokens) {
             fine(&anthropic, "Error", &error);
         } else if let Some(openai) = &openai {
             fine(openai, "ErrorResponse", &error);

@@ -11,7 +11,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, p
 use providers::head::Head;
 use providers::passage::{Facts, Passage};
 use serde_json::{Value, json};
-use snapshot::Surface::{self, ChatCompletions, Messages};
+use snapshot::Surface::{self, ChatCompletions, Messages, Responses};
 use snapshot::Usage;
 
 /// An answer, in neither dialect.
@@ -199,7 +199,9 @@ fn feed(client: Surface, upstream: Surface, stream: &[u8], cuts: &[usize]) -> (V
     let body = Bytes::from_static(
         br#"{"model":"m","max_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"x"}]}"#,
     );
-    let body = if client == Messages {
+    let body = if client == Responses {
+        Bytes::from_static(br#"{"model":"m","stream":true,"input":"x"}"#)
+    } else if client == Messages {
         Bytes::from(String::from_utf8_lossy(&body).replace("\"stream_options\":{\"include_usage\":true},", ""))
     } else {
         body
@@ -252,6 +254,35 @@ fn openai_client(stream: &[u8]) -> Value {
     json!([thought, words, calls, finish])
 }
 
+/// What a client of the Responses API understands: of the last event, which repeats what the others told.
+fn responses_client(stream: &[u8]) -> Value {
+    let events = data(stream);
+    let (mut thought, mut words, mut calls) = (String::new(), String::new(), Vec::new());
+    for event in &events {
+        let delta = event["delta"].as_str().unwrap_or_default();
+        match event["type"].as_str() {
+            Some("response.reasoning_summary_text.delta") => thought.push_str(delta),
+            Some("response.output_text.delta") => words.push_str(delta),
+            Some("response.output_item.done") if event["item"]["type"] == "function_call" => {
+                calls.push(json!([event["item"]["call_id"], event["item"]["name"], event["item"]["arguments"]]));
+            }
+            _ => {}
+        }
+    }
+    let response = &events[events.len() - 1]["response"];
+    let repeated = |kind: &str, list: &str| -> String {
+        let items = response["output"].as_array().expect("items").iter().filter(|item| item["type"] == kind);
+        items.flat_map(|item| item[list].as_array().expect("a list")).filter_map(|part| part["text"].as_str()).collect()
+    };
+    assert_eq!((repeated("reasoning", "summary"), repeated("message", "content")), (thought.clone(), words.clone()));
+    let finish = match (response["status"].as_str(), calls.is_empty()) {
+        (Some("completed"), true) => "stop",
+        (Some("completed"), false) => "tool_calls",
+        _ => "length",
+    };
+    json!([thought, words, calls, finish])
+}
+
 /// What a client of Anthropic's understands.
 fn anthropic_client(stream: &[u8]) -> Value {
     let (mut thought, mut words, mut finish) = (String::new(), String::new(), Value::Null);
@@ -286,7 +317,11 @@ proptest! {
         answer in answer(), spelling in spelling(), cuts in vec(any::<usize>(), 0..24)
     ) {
         let facts = Facts { usage: Some(answer.usage), model: Some("gpt".to_owned()) };
-        for (client, upstream) in [(Messages, ChatCompletions), (ChatCompletions, Messages), (ChatCompletions, ChatCompletions), (Messages, Messages)] {
+        let pairs = [
+            (Messages, ChatCompletions), (ChatCompletions, Messages), (ChatCompletions, ChatCompletions), (Messages, Messages),
+            (Responses, ChatCompletions), (Responses, Messages),
+        ];
+        for (client, upstream) in pairs {
             let events = if upstream == ChatCompletions { answer.openai() } else { answer.anthropic() };
             let stream = spelling.write(&events);
             let (told, learnt) = feed(client, upstream, &stream, &cuts);
@@ -299,7 +334,13 @@ proptest! {
                 let blank = [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|blank| stream.ends_with(blank));
                 assert!(place.is_some_and(|place| place == 0 || !blank), "what is not translated passes byte for byte: {:?} and {:?}", String::from_utf8_lossy(&stream), String::from_utf8_lossy(&told));
             } else {
-                let understood = if client == ChatCompletions { openai_client(&told) } else { anthropic_client(&told) };
+                let understood = if client == ChatCompletions {
+                    openai_client(&told)
+                } else if client == Responses {
+                    responses_client(&told)
+                } else {
+                    anthropic_client(&told)
+                };
                 assert_eq!(understood, answer.understood());
             }
             let bytes: Vec<usize> = (0..stream.len()).collect();

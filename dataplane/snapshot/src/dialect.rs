@@ -56,6 +56,9 @@ pub enum Surface {
     Responses,
     /// `POST /v1/messages`
     Messages,
+    /// `POST /v1/messages/count_tokens`. It is a door; no provider's surfaces have it, because those of Anthropic's type
+    /// speak it by themselves.
+    CountTokens,
     /// `POST /v1beta/models/{model}:generateContent` (Gemini)
     GenerateContent,
     /// `POST /model/{model}/converse` (Bedrock)
@@ -66,14 +69,15 @@ pub enum Surface {
 
 impl Surface {
     /// Those by which clients come in, in the order of the documentation.
-    pub const DOORS: [Self; 5] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
+    pub const DOORS: [Self; 6] =
+        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages, Self::CountTokens];
 
     /// The dialect of its bodies.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
-            Self::Messages => Dialect::Anthropic,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
             Self::CohereChat => Dialect::Cohere,
@@ -84,7 +88,9 @@ impl Surface {
     #[must_use]
     pub fn operation(self) -> Operation {
         match self {
-            Self::ChatCompletions | Self::Messages | Self::GenerateContent | Self::Converse | Self::CohereChat => Operation::Chat,
+            Self::ChatCompletions | Self::Messages | Self::CountTokens | Self::GenerateContent | Self::Converse | Self::CohereChat => {
+                Operation::Chat
+            }
             Self::Completions => Operation::Completions,
             Self::Embeddings => Operation::Embeddings,
             Self::Responses => Operation::Responses,
@@ -101,6 +107,7 @@ impl Surface {
             Self::Embeddings => "/embeddings",
             Self::Responses => "/responses",
             Self::Messages => "/messages",
+            Self::CountTokens => "/messages/count_tokens",
             Self::GenerateContent => "/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
             Self::CohereChat => "/chat",
@@ -113,9 +120,13 @@ impl Surface {
         match self {
             Self::GenerateContent => "/models/{model}:streamGenerateContent?alt=sse",
             Self::Converse => "/model/{model}/converse-stream",
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses | Self::Messages | Self::CohereChat => {
-                self.path()
-            }
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
+            | Self::CohereChat => self.path(),
         }
     }
 
@@ -128,6 +139,7 @@ impl Surface {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
             Self::GenerateContent => "generate_content",
             Self::Converse => "converse",
             Self::CohereChat => "cohere_chat",

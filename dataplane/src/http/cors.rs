@@ -30,7 +30,10 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// Tells a browser that the origin may read the answer.
 pub(super) fn tell(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-portolan-call-id, retry-after"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("x-request-id, x-portolan-call-id, x-portolan-estimate, retry-after"),
+    );
 }
 
 /// What a preflight is answered with, besides [`tell`].

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use providers::fault::{ClientError, Fault};
 use providers::head::BadBody;
+use providers::passage::StreamReader;
 use snapshot::{Dialect, FailureClass, Surface};
 
 use crate::exchange::{Ending, Refusal};
@@ -63,14 +64,14 @@ pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
     Told { status, code, body: error.body(dialect), retry_after, ending }
 }
 
-/// Says a fault that came after the first byte, as the last event of a stream.
+/// Says a fault that came after the first byte, as the last events of a stream.
 #[must_use]
-pub fn tell_in_stream(fault: &Fault, surface: Surface, call_id: &str) -> Bytes {
+pub fn tell_in_stream(fault: &Fault, reader: &StreamReader, surface: Surface, call_id: &str) -> Bytes {
     let (_, kind, code) = of_class(fault.class, None);
     let message = upstream_words("the provider", fault);
     let error =
         ClientError { openai_type: kind.openai, anthropic_type: kind.anthropic, code, message: &message, param: None, request_id: call_id };
-    error.event(surface)
+    reader.fail(surface, &error)
 }
 
 fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {

@@ -85,7 +85,7 @@ async fn answer(
     let unread = Unread::new(incoming, &head.headers, BodyLimits { idle: door.body_idle });
     let answered = match asked {
         Ok(Asked::Call(surface)) => {
-            let say = Box::new(move |fault: &_| refusal::tell_in_stream(fault, surface, call.as_str()));
+            let say = Box::new(move |fault: &_, reader: &_| refusal::tell_in_stream(fault, reader, surface, call.as_str()));
             serve::serve(rooms, &mut entry, surface, &head.headers, unread, say).await.map(relayed)
         }
         Ok(Asked::Models) => listed(rooms, head, &live, None, &mut entry),
@@ -120,6 +120,9 @@ fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     } else {
         headers.insert(CONTENT_TYPE, JSON);
+    }
+    if reply.estimate {
+        headers.insert("x-portolan-estimate", HeaderValue::from_static("true"));
     }
     response
 }

@@ -54,6 +54,7 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::Completions
             | Surface::Embeddings
             | Surface::Responses
+            | Surface::CountTokens
             | Surface::Converse
             | Surface::CohereChat,
             _,

@@ -77,6 +77,8 @@ pub struct LiveProvider {
     pub authority: Option<Authority>,
     /// Calls of a simulated provider; drives the dice of its faults.
     pub turns: AtomicU64,
+    /// What it speaks: its surfaces, and what its type speaks besides.
+    speaks: BTreeSet<Surface>,
     paths: HashMap<Surface, PathAndQuery>,
     publishers: Option<paths::Publishers>,
     prices: Vec<Option<Price>>,
@@ -86,7 +88,11 @@ impl LiveProvider {
     pub(super) fn build(provider: &Provider, credentials: &Credentials, origins: &Origins, egress: &Egress) -> Self {
         let endpoint = provider.kind.endpoint();
         let secret = credentials.0.get(&provider.id);
-        let paths = provider.surfaces.iter().filter_map(|surface| {
+        let mut speaks = provider.surfaces.clone();
+        if matches!(provider.kind, ProviderKind::Anthropic(_)) {
+            speaks.insert(Surface::CountTokens);
+        }
+        let paths = speaks.iter().filter_map(|surface| {
             // A path that names the model is made for each call.
             let fixed = paths::is_fixed(&provider.kind, *surface).then(|| paths::path(&provider.kind, *surface, "", false))?;
             Some((*surface, fixed?.parse().ok()?))
@@ -104,6 +110,7 @@ impl LiveProvider {
             turns: AtomicU64::new(0),
             paths: paths.collect(),
             publishers: paths::Publishers::of(&provider.kind),
+            speaks,
             prices: provider
                 .models
                 .iter()
@@ -119,6 +126,12 @@ impl LiveProvider {
         }
     }
 
+    /// Whether it can be asked how many tokens a request has.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        self.speaks.contains(&Surface::CountTokens)
+    }
+
     /// The path of a surface that it speaks, for a model, streamed or not.
     #[must_use]
     pub fn path(&self, surface: Surface, model: &str, stream: bool) -> Option<PathAndQuery> {
@@ -132,7 +145,7 @@ impl LiveProvider {
     /// What it speaks by itself where this model is asked; all else is translated or refused.
     #[must_use]
     pub fn speaks(&self, model: &str) -> &BTreeSet<Surface> {
-        self.publishers.as_ref().map_or(&self.provider.surfaces, |publishers| publishers.speak(model))
+        self.publishers.as_ref().map_or(&self.speaks, |publishers| publishers.speak(model))
     }
 
     /// What tokens cost: of a declared model by its place, of any other by the catalog. `None`: unpriced.

@@ -265,7 +265,7 @@ fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, c
     headers.insert(USER_AGENT, AGENT);
     // Where Anthropic's models stand on Vertex AI, its headers are in the body.
     let in_body = matches!(provider.provider.kind, ProviderKind::VertexAi(_));
-    if passage.surface() == Surface::Messages && !in_body {
+    if matches!(passage.surface(), Surface::Messages | Surface::CountTokens) && !in_body {
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
     if matches!(passage, Passage::Same(_)) && !in_body {

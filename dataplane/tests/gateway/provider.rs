@@ -198,6 +198,13 @@ impl Line {
         self.say(&format!("{:x}\r\n{text}\r\n", text.len())).await;
     }
 
+    /// Bytes of a stream that are no text.
+    pub async fn bytes_of_chunk(&mut self, bytes: &[u8]) {
+        self.say(&format!("{:x}\r\n", bytes.len())).await;
+        self.io.write_all(bytes).await.expect("the gateway listens");
+        self.say("\r\n").await;
+    }
+
     /// The end of a stream.
     pub async fn ends(&mut self) {
         self.say("0\r\n\r\n").await;

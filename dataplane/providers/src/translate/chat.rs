@@ -1,13 +1,14 @@
 //! The conversation in the middle: what dialects can say, borrowed from the bytes that were read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use snapshot::Usage;
 
-use crate::json::Wrong;
+use crate::json::{Scanner, Wrong};
 use crate::passage::CannotSay;
 
 /// A request.
@@ -34,7 +35,12 @@ pub(super) struct Request<'a> {
     pub(super) effort: Option<Cow<'a, str>>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
+    /// Tools whose input is a text of no shape. They are offered with that text as their one argument.
+    pub(super) custom_tools: BTreeSet<String>,
 }
+
+/// The one argument of a tool whose input is a text.
+pub(super) const CUSTOM_INPUT: &str = "input";
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +179,7 @@ pub(super) struct News {
 }
 
 /// Why a field that stands there twice is refused: two readers could take two sides.
-pub(super) const TWICE: &str = "it stands in the body twice; say it once";
+const TWICE: &str = "it stands in the body twice; say it once";
 
 /// Refuses what the target has no word for: a rare field other than these.
 pub(super) fn no_rare_but(known: &[&str], request: &Request<'_>) -> Result<(), CannotSay> {
@@ -185,6 +191,59 @@ pub(super) fn no_rare_but(known: &[&str], request: &Request<'_>) -> Result<(), C
 
 /// Why a field is refused that the target's dialect lacks.
 pub(super) const NO_WORD: &str = "the target's dialect has no word for it; leave it out, or choose a provider that speaks this dialect";
+
+/// One side's messages in a row are one turn.
+pub(super) fn say<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
+    match request.turns.last_mut() {
+        Some(turn) if turn.role == role => turn.parts.extend(parts),
+        _ => request.turns.push(Turn { role, parts }),
+    }
+}
+
+/// Takes parts as words before the conversation.
+pub(super) fn system<'a>(request: &mut Request<'a>, parts: Vec<Part<'a>>, field: &str) -> Result<(), CannotSay> {
+    for part in parts {
+        match part {
+            Part::Text { text, cache } => request.system.push((text, cache)),
+            Part::Image(_)
+            | Part::File { .. }
+            | Part::Call { .. }
+            | Part::Result { .. }
+            | Part::Thinking { .. }
+            | Part::Redacted { .. }
+            | Part::Plan(_) => return cannot(field, "it must be text"),
+        }
+    }
+    Ok(())
+}
+
+/// The media type and the base64 of a data: URL.
+pub(super) fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
+
+/// The fields of a request's body, each with its value as it was written; null is no value.
+pub(super) fn fields<'a>(body: &'a [u8], mut take: impl FnMut(&str, &'a [u8]) -> Result<(), CannotSay>) -> Result<(), CannotSay> {
+    let mut seen = BTreeSet::new();
+    let mut scanner = Scanner::new(body);
+    let read = scanner.object(|scanner, key| {
+        let range = scanner.skip()?;
+        let raw = &body[range];
+        let key = key.decode();
+        if !seen.insert(key.to_string()) {
+            cannot::<()>(&key, TWICE)?;
+        }
+        if raw != b"null" {
+            take(&key, raw)?;
+        }
+        Ok::<(), Stopped>(())
+    });
+    match read {
+        Ok(()) => Ok(()),
+        Err(Stopped::Cannot(cannot)) => Err(cannot),
+        Err(Stopped::Wrong) => cannot("body", "it is not JSON"),
+    }
+}
 
 /// A refusal of one field.
 pub(super) fn cannot<T>(field: &str, why: &str) -> Result<T, CannotSay> {
@@ -213,13 +272,13 @@ pub(super) fn id_of_answer(answer: &[u8]) -> String {
 }
 
 /// Sixteen hex digits that stand for bytes.
-fn fingerprint(bytes: &[u8]) -> String {
+pub(super) fn fingerprint(bytes: &[u8]) -> String {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     format!("{:016x}", digest.first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
 /// Either what is wrong with the JSON, which the head has ruled out, or a field that cannot be said.
-pub(super) enum Stopped {
+enum Stopped {
     Wrong,
     Cannot(CannotSay),
 }

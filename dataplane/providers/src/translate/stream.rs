@@ -1,5 +1,6 @@
 //! Translated streams: one reader for each dialect of providers, one writer for each of clients.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use snapshot::{FailureClass, Surface};
 
@@ -7,8 +8,9 @@ use super::anthropic::stream::ToAnthropic;
 use super::chat::{News, Piece};
 use super::names::Names;
 use super::openai::chunks::ToOpenAi;
+use super::responses::events::ToResponses;
 use super::{anthropic, cohere, converse, gemini, not_an_answer, openai};
-use crate::fault::Fault;
+use crate::fault::{ClientError, Fault};
 use crate::passage::Facts;
 use crate::sse::Event;
 
@@ -24,9 +26,10 @@ enum Reader {
 
 /// Writes what a client is given.
 #[derive(Debug)]
-enum Writer {
+pub(super) enum Writer {
     OpenAi(ToOpenAi),
     Anthropic(ToAnthropic),
+    Responses(Box<ToResponses>),
 }
 
 impl Writer {
@@ -34,6 +37,7 @@ impl Writer {
         match self {
             Self::OpenAi(writer) => writer.piece(piece, out),
             Self::Anthropic(writer) => writer.piece(piece, out),
+            Self::Responses(writer) => writer.piece(piece, out),
         }
     }
 }
@@ -87,20 +91,15 @@ impl Telling {
 }
 
 impl Stream {
-    pub(super) fn new(client: Surface, upstream: Surface, include_usage: bool, model: &str, names: Names) -> Self {
+    pub(super) fn new(upstream: Surface, writer: Writer, model: &str, names: Names) -> Self {
         let reader = match upstream {
             Surface::Messages => Reader::Anthropic(anthropic::stream::Reader::default()),
             Surface::GenerateContent => Reader::Gemini(gemini::stream::Reader::default()),
             Surface::Converse => Reader::Converse(converse::stream::Reader::default()),
             Surface::CohereChat => Reader::Cohere(cohere::stream::Reader::default()),
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => {
+            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
                 Reader::OpenAi(openai::stream::Reader::default())
             }
-        };
-        let writer = if client == Surface::Messages {
-            Writer::Anthropic(ToAnthropic::default())
-        } else {
-            Writer::OpenAi(ToOpenAi::new(include_usage))
         };
         let telling = Telling { writer, names, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }
@@ -140,7 +139,10 @@ impl Stream {
         }?;
         self.news.begun |= news.begun;
         self.news.done |= news.done;
-        Ok(())
+        match &self.telling.writer {
+            Writer::Responses(writer) if writer.is_full() => Err(not_an_answer("it is too long to be told in the end")),
+            Writer::Responses(_) | Writer::OpenAi(_) | Writer::Anthropic(_) => Ok(()),
+        }
     }
 
     /// The provider's stream is over.
@@ -158,6 +160,14 @@ impl Stream {
             Reader::Anthropic(_) | Reader::Cohere(_) => false,
         };
         if self.news.done { Ok(()) } else { Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event")) }
+    }
+
+    /// The last events for the client of a stream that failed.
+    pub(crate) fn fail(&self, client: Surface, error: &ClientError<'_>) -> Bytes {
+        match &self.telling.writer {
+            Writer::Responses(writer) => writer.fail(error),
+            Writer::OpenAi(_) | Writer::Anthropic(_) => error.event(client, 0),
+        }
     }
 
     pub(crate) fn has_begun(&self) -> bool {

@@ -198,7 +198,9 @@ fn an_image_elsewhere_is_neither_dropped_nor_fetched() {
     assert_eq!(sent["messages"][0]["content"], json!([{ "type": "image_url", "image_url": { "url": url } }]));
     let result =
         json!([{ "type": "tool_result", "tool_use_id": "a", "content": [{ "type": "image", "source": { "type": "url", "url": url } }] }]);
-    assert_eq!(refused(Messages, &conversation(json!([{ "role": "user", "content": result }]))), "messages[].content[].content");
+    let sent = asked(Messages, &conversation(json!([{ "role": "user", "content": result }])));
+    let shown = json!([{ "type": "text", "text": "The result of a shows:" }, { "type": "image_url", "image_url": { "url": url } }]);
+    assert_eq!((&sent["messages"][0]["role"], &sent["messages"][1]["content"]), (&json!("tool"), &shown));
     let system = json!([{ "role": "system", "content": [{ "type": "image_url", "image_url": { "url": url } }] }, { "role": "user", "content": "x" }]);
     assert_eq!(refused(ChatCompletions, &conversation(system)), "messages[].content");
 }

@@ -74,6 +74,8 @@ impl Schemas {
         if schema.get("nullable") == Some(&Value::Bool(true)) && value.is_null() {
             return Vec::new();
         }
+        // `{}` takes anything.
+        known.open |= schema.is_empty();
         let mut wrong = Vec::new();
         for (keyword, wanted) in schema {
             match keyword.as_str() {

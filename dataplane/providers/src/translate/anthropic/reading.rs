@@ -1,15 +1,13 @@
 //! Requests, read.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{parts, sealed};
-use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get};
+use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Tool, cannot, fields, get, say, system};
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -35,25 +33,8 @@ struct OfferedTool<'a> {
 
 pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
     let mut request = Request::default();
-    let mut seen = BTreeSet::new();
-    let mut scanner = Scanner::new(body);
-    let read = scanner.object(|scanner, key| {
-        let range = scanner.skip()?;
-        let raw = &body[range];
-        let key = key.decode();
-        if !seen.insert(key.to_string()) {
-            cannot::<()>(&key, TWICE)?;
-        }
-        if raw != b"null" {
-            field(&mut request, &key, raw)?;
-        }
-        Ok::<(), Stopped>(())
-    });
-    match read {
-        Ok(()) => Ok(request),
-        Err(Stopped::Cannot(cannot)) => Err(cannot),
-        Err(Stopped::Wrong) => cannot("body", "it is not JSON"),
-    }
+    fields(body, |key, raw| field(&mut request, key, raw))?;
+    Ok(request)
 }
 
 fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), CannotSay> {
@@ -69,29 +50,19 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         }
         "system" => {
             let raw: &RawValue = get(raw, key)?;
-            for part in parts(raw, key)? {
-                match part {
-                    Part::Text { text, cache } => request.system.push((text, cache)),
-                    Part::Image(_)
-                    | Part::File { .. }
-                    | Part::Call { .. }
-                    | Part::Result { .. }
-                    | Part::Thinking { .. }
-                    | Part::Redacted { .. }
-                    | Part::Plan(_) => {
-                        return cannot(key, "it must be text");
-                    }
-                }
-            }
+            system(request, parts(raw, key)?, key)?;
         }
         "messages" => {
             for message in get::<Vec<Message<'a>>>(raw, key)? {
-                let role = match &*message.role {
-                    "user" => Role::User,
-                    "assistant" => Role::Assistant,
+                let parts = with_seals(parts(message.content, "messages[].content")?);
+                match &*message.role {
+                    "user" => say(request, Role::User, parts),
+                    "assistant" => say(request, Role::Assistant, parts),
+                    "system" if request.turns.is_empty() => system(request, parts, "messages[].content")?,
+                    // What comes later in the conversation stays there, as the user's: the target knows no other place.
+                    "system" => say(request, Role::User, parts),
                     role => return cannot("messages[].role", &format!("there is no role `{role}`")),
-                };
-                request.turns.push(Turn { role, parts: with_seals(parts(message.content, "messages[].content")?) });
+                }
             }
         }
         "max_tokens" => request.max_tokens = Some(get(raw, key)?),
@@ -103,6 +74,9 @@ fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), 
         "tool_choice" => choice(request, raw)?,
         "output_config" => request.schema = format(request, raw)?,
         "thinking" => thinking(request, raw)?,
+        // Where the target caches by itself, that is what is asked for; nowhere does it change an answer.
+        "cache_control" => {}
+        "context_management" => context(raw)?,
         "service_tier" if matches!(raw, b"\"auto\"" | b"\"standard_only\"") => {}
         "top_k" => request.rare.push(("top_k", raw)),
         _ => return cannot(key, NO_WORD),
@@ -130,6 +104,25 @@ fn with_seals(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
         }
     }
     all
+}
+
+/// Thoughts of the past are cleared wherever the target does not take them; what else may be cleared is not.
+fn context(raw: &[u8]) -> Result<(), CannotSay> {
+    #[derive(Deserialize)]
+    struct Management<'a> {
+        #[serde(borrow, default)]
+        edits: Vec<Edit<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Edit<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let asked: Management<'_> = get(raw, "context_management")?;
+    match asked.edits.iter().find(|edit| !edit.kind.starts_with("clear_thinking_")) {
+        Some(edit) => cannot("context_management", &format!("the target has no edit of type `{}`", edit.kind)),
+        None => Ok(()),
+    }
 }
 
 /// A budget of thoughts becomes an effort: the dialect in front knows no other measure.

@@ -1,15 +1,13 @@
 //! Requests, read.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Extra, ToolCall, is_object, parts};
-use crate::json::Scanner;
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Stopped, TWICE, Tool, Turn, cannot, get, safe_id};
+use crate::translate::chat::{Choice, NO_WORD, Part, Request, Role, Tool, cannot, fields, get, safe_id, say, system};
 
 /// Fields that some targets have a word for.
 const RARE: [&str; 5] = ["seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"];
@@ -83,25 +81,8 @@ struct OfferedFunction<'a> {
 
 pub(in crate::translate) fn read_request(body: &[u8]) -> Result<Request<'_>, CannotSay> {
     let mut request = Request::default();
-    let mut seen = BTreeSet::new();
-    let mut scanner = Scanner::new(body);
-    let read = scanner.object(|scanner, key| {
-        let range = scanner.skip()?;
-        let raw = &body[range];
-        let key = key.decode();
-        if !seen.insert(key.to_string()) {
-            cannot::<()>(&key, TWICE)?;
-        }
-        if raw != b"null" {
-            field(&mut request, &key, raw)?;
-        }
-        Ok::<(), Stopped>(())
-    });
-    match read {
-        Ok(()) => Ok(request),
-        Err(Stopped::Cannot(cannot)) => Err(cannot),
-        Err(Stopped::Wrong) => cannot("body", "it is not JSON"),
-    }
+    fields(body, |key, raw| field(&mut request, key, raw))?;
+    Ok(request)
 }
 
 fn field<'a>(request: &mut Request<'a>, key: &str, raw: &'a [u8]) -> Result<(), CannotSay> {
@@ -214,7 +195,7 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
                 let parts = parts(message.content)?;
                 // What comes later in the conversation stays there, as the user's: the target knows no other place.
                 if request.turns.is_empty() {
-                    system(request, parts)?;
+                    system(request, parts, "messages[].content")?;
                 } else {
                     say(request, Role::User, parts);
                 }
@@ -238,32 +219,6 @@ fn messages<'a>(request: &mut Request<'a>, messages: Vec<Message<'a>>) -> Result
         }
     }
     Ok(())
-}
-
-fn system<'a>(request: &mut Request<'a>, parts: Vec<Part<'a>>) -> Result<(), CannotSay> {
-    for part in parts {
-        match part {
-            Part::Text { text, cache } => request.system.push((text, cache)),
-            Part::Image(_)
-            | Part::File { .. }
-            | Part::Call { .. }
-            | Part::Result { .. }
-            | Part::Thinking { .. }
-            | Part::Redacted { .. }
-            | Part::Plan(_) => {
-                return cannot("messages[].content", "a system message must be text");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// One side's messages in a row are one turn. A tool's result comes before anything else that the turn says.
-fn say<'a>(request: &mut Request<'a>, role: Role, parts: Vec<Part<'a>>) {
-    match request.turns.last_mut() {
-        Some(turn) if turn.role == role => turn.parts.extend(parts),
-        _ => request.turns.push(Turn { role, parts }),
-    }
 }
 
 fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {

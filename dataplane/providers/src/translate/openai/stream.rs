@@ -23,8 +23,17 @@ struct Chunk<'a> {
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    /// Where Groq tells usage to those who did not ask for it.
+    #[serde(borrow, default)]
+    x_groq: Option<XGroq<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct XGroq<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +102,8 @@ pub(in crate::translate) struct Reader {
     refused: bool,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    /// A chunk of usage alone came, which stands at the end.
+    accounted: bool,
     ended: bool,
 }
 
@@ -126,7 +137,11 @@ impl Call {
 impl Reader {
     pub(in crate::translate) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
         if data.trim_ascii() == b"[DONE]" {
-            // Some servers end with it whatever befell them; without a reason to finish the answer is not whole.
+            // Some servers end with it whatever befell them; without a reason to finish, or at least an account of the
+            // tokens, the answer is not whole.
+            if self.accounted {
+                self.stop = self.stop.or(Some(stop("", !self.calls.is_empty(), self.refused)));
+            }
             if !self.finish(write) {
                 return Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its reason to finish"));
             }
@@ -136,7 +151,9 @@ impl Reader {
         if chunk.error.is_some() {
             return Err(Fault::of_object(Surface::ChatCompletions, data));
         }
-        self.usage = chunk.usage.and_then(|usage| usage::of_openai(usage.get().as_bytes())).or(self.usage);
+        let told = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
+        self.accounted |= self.begun && told.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
+        self.usage = told.and_then(|usage| usage::of_openai(usage.get().as_bytes())).or(self.usage);
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;

@@ -10,9 +10,12 @@ use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot, n
 /// Texts that may stop an answer.
 const STOPS_MAX: usize = 4;
 
+/// What other doors have a word for, and this dialect's word for it.
+const RARE: [(&str, &str); 2] = [("text.verbosity", "verbosity"), ("service_tier", "service_tier")];
+
 /// Writes a request for a provider that speaks this dialect.
 pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
-    no_rare_but(&[], request)?;
+    no_rare_but(&RARE.map(|(asked, _)| asked), request)?;
     out.extend_from_slice(b"{\"model\":");
     write_text(out, model);
     out.extend_from_slice(b",\"messages\":[");
@@ -23,7 +26,7 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
         out.extend_from_slice(b"},");
     }
     for turn in &request.turns {
-        write_turn(turn, out)?;
+        write_turn(turn, out);
     }
     if out.last() == Some(&b',') {
         out.pop();
@@ -34,6 +37,12 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     }
     for (name, raw) in [("temperature", request.temperature), ("top_p", request.top_p)] {
         if let Some(raw) = raw {
+            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            out.extend_from_slice(raw);
+        }
+    }
+    for (field, raw) in &request.rare {
+        if let Some((_, name)) = RARE.iter().find(|(asked, _)| asked == field) {
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());
             out.extend_from_slice(raw);
         }
@@ -108,38 +117,46 @@ fn write_tools(request: &Request<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// One turn becomes several messages where it answers tools.
-fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+/// One turn becomes several messages where it answers tools. What a result shows beside its words (images, documents) is
+/// shown by the user after it: the target takes only text as the result of a tool.
+fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) {
+    let mut shown: Vec<(Part<'_>, Vec<&Part<'_>>)> = Vec::new();
     for part in &turn.parts {
         if let Part::Result { id, parts, is_error } = part {
             out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
             write_text(out, id);
             out.extend_from_slice(b",\"content\":");
-            if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
-                return cannot("messages[].content[].content", "the target takes only text as the result of a tool");
-            }
-            // The target has no other word for a tool that failed.
-            let failed = is_error.then_some(Part::Text { text: Cow::Borrowed("Error: "), cache: None });
-            match (&failed, parts.as_slice()) {
-                (None, []) => write_text(out, ""),
-                (Some(Part::Text { text: failed, .. }), [Part::Text { text, .. }]) => write_text(out, &format!("{failed}{text}")),
-                (failed, parts) => write_content(&failed.iter().chain(parts).collect::<Vec<_>>(), out),
-            }
+            let (texts, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| matches!(part, Part::Text { .. }));
+            write_result(&texts, *is_error, out);
             out.extend_from_slice(b"},");
+            if !others.is_empty() {
+                let label = Part::Text { text: Cow::Owned(format!("The result of {id} shows:")), cache: None };
+                shown.push((label, others));
+            }
         }
     }
-    let said: Vec<&Part<'_>> =
-        turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. })).collect();
+    let shown = shown.iter().flat_map(|(label, others)| std::iter::once(label).chain(others.iter().copied()));
+    let own = turn.parts.iter().filter(|part| matches!(part, Part::Text { .. } | Part::Image(_) | Part::File { .. }));
+    let said: Vec<&Part<'_>> = shown.chain(own).collect();
     let calls: Vec<&Part<'_>> = turn.parts.iter().filter(|part| matches!(part, Part::Call { .. })).collect();
     if said.is_empty() && calls.is_empty() {
-        return Ok(());
+        return;
     }
     let role: &[u8] = if turn.role == Role::User { b"{\"role\":\"user\",\"content\":" } else { b"{\"role\":\"assistant\",\"content\":" };
     out.extend_from_slice(role);
     write_content(&said, out);
     write_calls(&calls, out);
     out.extend_from_slice(b"},");
-    Ok(())
+}
+
+fn write_result(texts: &[&Part<'_>], is_error: bool, out: &mut Vec<u8>) {
+    // The target has no other word for a tool that failed.
+    let failed = is_error.then_some(Part::Text { text: Cow::Borrowed("Error: "), cache: None });
+    match (&failed, texts) {
+        (None, []) => write_text(out, ""),
+        (Some(Part::Text { text: failed, .. }), [Part::Text { text, .. }]) => write_text(out, &format!("{failed}{text}")),
+        (failed, texts) => write_content(&failed.iter().chain(texts.iter().copied()).collect::<Vec<_>>(), out),
+    }
 }
 
 fn write_content(said: &[&Part<'_>], out: &mut Vec<u8>) {
