@@ -30,6 +30,10 @@ pub struct Plan {
 const CONNECTIONS: u32 = 30;
 /// A client makes a new connection after so many calls, so that new pods get their share.
 const CALLS_ON_ONE: u32 = 40;
+/// A client takes one that is silent for so long for gone: a node that is killed does not say so.
+const SILENCE: Duration = Duration::from_secs(20);
+/// The pause of a client of streams that finds nobody.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct Noted {
@@ -137,7 +141,7 @@ async fn call(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: u32) {
         let (key, model) = (&plan.keys[place(plan.keys.len())], &plan.models[count as usize % plan.models.len()]);
         let (mut open, used) = match wire.take().filter(|(wire, used)| *used < CALLS_ON_ONE && wire.is_open()) {
             Some(kept) => kept,
-            None => match Wire::try_to(plan.door).await {
+            None => match connect(plan.door).await {
                 Ok(new) => (new, 0),
                 Err(error) => {
                     noted.fail(format!("{:.1} s: no connection: {error}", began.elapsed().as_secs_f64()));
@@ -148,18 +152,40 @@ async fn call(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: u32) {
         };
         let sent = Instant::now();
         open.send(posting("/v1/chat/completions", key, &chat(model, false))).await;
-        let answer = open.answer().await;
+        let answer = within(open.answer()).await.flatten();
         noted.calls.fetch_add(1, Relaxed);
         noted.times.lock().unwrap_or_else(PoisonError::into_inner).push(sent.elapsed());
         let (at, stays) = (began.elapsed().as_secs_f64(), answer.as_ref().is_some_and(stays_open));
         match answer {
             Some(answer) if answer.status == 200 => {}
             Some(answer) => noted.fail(format!("{at:.1} s: {model}: {} {}", answer.status, answer.text())),
-            None => noted.fail(format!("{at:.1} s: {model}: the connection ended after {used} calls on it, before an answer")),
+            None => {
+                noted.fail(format!("{at:.1} s: {model}: the connection ended or fell silent after {used} calls on it, before an answer"))
+            }
         }
         wire = stays.then_some((open, used + 1));
         count += CONNECTIONS;
     }
+}
+
+async fn connect(door: SocketAddr) -> std::io::Result<Wire> {
+    within(Wire::try_to(door)).await.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()))
+}
+
+async fn within<T>(what: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(SILENCE, what).await.ok()
+}
+
+/// What comes of a stream, until it ends or falls silent.
+async fn streamed(wire: &mut Wire) -> Option<Answer> {
+    let (status, headers) = within(wire.head()).await.flatten()?;
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    if answer.header("transfer-encoding").is_some() {
+        while let Some(chunk) = within(wire.chunk()).await.flatten() {
+            answer.body.extend(chunk);
+        }
+    }
+    Some(answer)
 }
 
 fn stays_open(answer: &Answer) -> bool {
@@ -170,16 +196,17 @@ fn stays_open(answer: &Answer) -> bool {
 async fn stream(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: usize) {
     let key = &plan.keys[number % plan.keys.len()];
     while noted.goes_on() {
-        let mut wire = match Wire::try_to(plan.door).await {
+        let mut wire = match connect(plan.door).await {
             Ok(wire) => wire,
             Err(error) => {
                 noted.fail(format!("{:.1} s: no connection for a stream: {error}", began.elapsed().as_secs_f64()));
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
         let opened = began.elapsed().as_secs_f64();
         wire.send(posting("/v1/chat/completions", key, &chat(&plan.streaming, true))).await;
-        let answer = wire.answer().await;
+        let answer = streamed(&mut wire).await;
         let ended = began.elapsed().as_secs_f64();
         match answer {
             Some(answer) if answer.status == 200 && answer.text().trim_end().ends_with("data: [DONE]") => {

@@ -8,6 +8,8 @@
 )]
 
 mod argocd;
+mod autoscaling;
+mod chaos;
 mod failover;
 mod files;
 mod ground;
