@@ -26,7 +26,7 @@ pub fn tokens(body: &[u8]) -> u64 {
     let mut count = Count::default();
     let mut scanner = Scanner::new(body);
     // The head has ruled out what is no JSON.
-    let _ = scanner.object(|scanner, key| {
+    drop(scanner.object(|scanner, key| {
         if key.is("messages") && scanner.kind()? == Kind::Array {
             return scanner.array(|message| {
                 count.fixed += MESSAGE;
@@ -34,7 +34,7 @@ pub fn tokens(body: &[u8]) -> u64 {
             });
         }
         if key.is("system") || key.is("tools") { count.value(scanner, false) } else { scanner.pass() }
-    });
+    }));
     count.total()
 }
 
