@@ -213,11 +213,11 @@ const FRONTS: [Front; 3] = [
         events: |events| {
             let said = |path: &str| -> String { events.iter().filter_map(|event| event.pointer(path)?.as_str()).collect() };
             let counted = |field: &str| {
-                let counts = events.iter().filter_map(|event| {
+                let mut counts = events.iter().filter_map(|event| {
                     let told = if event["usage"].is_object() { &event["usage"] } else { &event["message"]["usage"] };
                     told[field].as_u64()
                 });
-                counts.last()
+                counts.next_back()
             };
             json!([
                 said("/delta/text"),

@@ -3,8 +3,9 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::too_many_lines,
-    reason = "tests measure with the clock of the machine; what fails in a helper fails the test; a story of a cluster is told in one go"
+    reason = "tests measure with the clock of the machine; what fails in a helper fails the test; figures are for people; a story of a cluster is told in one go"
 )]
 
 mod argocd;

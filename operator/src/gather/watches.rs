@@ -213,7 +213,7 @@ impl Gather {
                     let here = seen.applied.keys().filter(|(applied, name)| *applied == kind && is_lost(name, scope.as_deref(), &listed));
                     let lost: Vec<Name> = here.map(|(_, name)| name.clone()).collect();
                     // One that was written while the list was on its way is written once more: nothing changes.
-                    lost.iter().fold(false, |strayed, name| deleted(seen, kind, name) || strayed)
+                    lost.iter().filter(|name| deleted(seen, kind, name)).count() > 0
                 }),
                 Err(error) => {
                     if stumbling.begins() {

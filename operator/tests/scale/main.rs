@@ -1,7 +1,6 @@
 //! What twelve thousand objects cost: a start, a restart, and one change, by the operator's whole story against an API
 //! server in memory. `cargo test --release -p operator --test scale -- --nocapture` prints CPU for each.
 #![expect(clippy::expect_used, reason = "what fails in a helper fails the test")]
-#![expect(clippy::print_stdout, reason = "the figures are for people")]
 
 mod server;
 
