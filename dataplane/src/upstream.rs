@@ -7,6 +7,7 @@ mod attempt;
 mod classify;
 mod connection;
 pub mod dial;
+mod dress;
 pub mod egress;
 mod identity;
 mod pieces;
@@ -24,6 +25,7 @@ use providers::passage::{CannotSay, Passage};
 
 use snapshot::Surface;
 
+use self::dress::Dress;
 use crate::clock::Clock;
 use crate::exchange::{Answer, Attempt, Call, Plan, Refusal, Room};
 use crate::telemetry::metrics::Metrics;
@@ -105,12 +107,19 @@ impl Upstream {
                     continue;
                 }
             };
+            let dress = match Dress::of(&attempt.provider.provider.kind, &attempt.model, &passage, headers) {
+                Ok(dress) => dress,
+                Err(why) => {
+                    last.get_or_insert_with(|| cannot_say(call, attempt, &why));
+                    continue;
+                }
+            };
             trace.attempt = Some(attempt.clone());
             trace.attempts += 1;
-            trace.translated = matches!(passage, Passage::Translated(_));
+            trace.translated = matches!(passage, Passage::Translated(_)) || matches!(dress, Dress::Embeddings(_));
             let began = self.clock.now();
             room.begin();
-            let tried = self.attempt(attempt, &passage, call.head.stream, headers, room).await;
+            let tried = self.attempt(attempt, (&passage, &dress), call.head.stream, headers, room).await;
             trace.wait += self.clock.now() - began;
             let meters = self.metrics.provider(&attempt.provider.provider.id);
             let failure = match tried {

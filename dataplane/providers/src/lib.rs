@@ -7,6 +7,7 @@
 //! memory or more than linear time.
 
 pub mod count;
+pub mod embeddings;
 pub mod eventstream;
 pub mod fault;
 pub mod head;

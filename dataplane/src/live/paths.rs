@@ -11,6 +11,7 @@ const MODEL: &str = "{model}";
 pub(super) fn path(kind: &ProviderKind, surface: Surface, model: &str, stream: bool) -> Option<String> {
     let (below, keep) = match kind {
         ProviderKind::VertexAi(_) => (of_vertex(surface, stream)?, &b"@"[..]),
+        ProviderKind::Bedrock(_) if surface == Surface::Embeddings => (format!("/model/{MODEL}/invoke"), &b""[..]),
         ProviderKind::AzureOpenAi(azure) => (of_azure(&azure.api, surface), &b""[..]),
         ProviderKind::OpenAi(_)
         | ProviderKind::OpenAiCompatible(_)
@@ -49,10 +50,10 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
         (Surface::GenerateContent, true) => ("google", "streamGenerateContent?alt=sse"),
         (Surface::Messages, false) => ("anthropic", "rawPredict"),
         (Surface::Messages, true) => ("anthropic", "streamRawPredict"),
+        (Surface::Embeddings, _) => ("google", "predict"),
         (
             Surface::ChatCompletions
             | Surface::Completions
-            | Surface::Embeddings
             | Surface::Responses
             | Surface::CountTokens
             | Surface::Converse
@@ -63,24 +64,34 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
     Some(format!("/publishers/{publisher}/models/{MODEL}:{verb}"))
 }
 
-/// What each of two kinds of models speaks, where a provider has both: those whose name begins with `claude`, and all others.
+/// What the kinds of models of one provider speak, where they speak differently: told by the name of the model.
 #[derive(Debug)]
 pub(super) struct Publishers {
+    /// Whose name begins with `claude`.
     anthropic: BTreeSet<Surface>,
-    google: BTreeSet<Surface>,
+    /// Those for embeddings.
+    embeddings: BTreeSet<Surface>,
+    /// All others.
+    others: BTreeSet<Surface>,
 }
 
 impl Publishers {
     pub(super) fn of(kind: &ProviderKind) -> Option<Self> {
+        let embeddings = BTreeSet::from([Surface::Embeddings]);
         match kind {
-            ProviderKind::VertexAi(_) => {
-                Some(Self { anthropic: BTreeSet::from([Surface::Messages]), google: BTreeSet::from([Surface::GenerateContent]) })
+            ProviderKind::VertexAi(_) => Some(Self {
+                anthropic: BTreeSet::from([Surface::Messages]),
+                embeddings,
+                others: BTreeSet::from([Surface::GenerateContent]),
+            }),
+            ProviderKind::Bedrock(_) => {
+                let others = BTreeSet::from([Surface::Converse]);
+                Some(Self { anthropic: others.clone(), embeddings, others })
             }
             ProviderKind::OpenAi(_)
             | ProviderKind::OpenAiCompatible(_)
             | ProviderKind::Anthropic(_)
             | ProviderKind::Gemini(_)
-            | ProviderKind::Bedrock(_)
             | ProviderKind::Cohere(_)
             | ProviderKind::AzureOpenAi(_)
             | ProviderKind::Simulated(_) => None,
@@ -88,6 +99,12 @@ impl Publishers {
     }
 
     pub(super) fn speak(&self, model: &str) -> &BTreeSet<Surface> {
-        if model.starts_with("claude") { &self.anthropic } else { &self.google }
+        if model.starts_with("claude") {
+            &self.anthropic
+        } else if model.contains("embed") {
+            &self.embeddings
+        } else {
+            &self.others
+        }
     }
 }

@@ -138,7 +138,7 @@ impl LiveProvider {
         if let Some(fixed) = self.paths.get(&surface) {
             return Some(fixed.clone());
         }
-        let spoken = self.provider.surfaces.contains(&surface);
+        let spoken = self.speaks(model).contains(&surface);
         paths::path(&self.provider.kind, surface, model, stream).filter(|_| spoken)?.parse().ok()
     }
 

@@ -8,12 +8,14 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use providers::fault::Fault;
 use providers::passage::{Passage, Pushed};
 use snapshot::{FailureClass, ProviderKind, Simulated, Surface, Timeouts};
 use tokio::time::timeout_at;
 
 use super::classify::{ours, told, unreadable};
 use super::connection::Connection;
+use super::dress::Dress;
 use super::pieces::Pieces;
 use super::pool::Lease;
 use super::scripted::Scripted;
@@ -50,7 +52,7 @@ impl Headers {
     }
 
     /// The values of one of them.
-    fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(found, _)| found.as_str() == name).filter_map(|(_, value)| value.to_str().ok())
     }
 
@@ -72,7 +74,7 @@ impl Upstream {
     pub(super) async fn attempt(
         &self,
         attempt: &Attempt,
-        passage: &Passage,
+        (passage, dress): (&Passage, &Dress),
         stream: bool,
         headers: &Headers,
         room: &mut dyn Room,
@@ -85,8 +87,7 @@ impl Upstream {
                 let limits = Limits::new(timeouts, self.clock.now());
                 let mut forgotten = false;
                 let refused = |detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail);
-                let dressed = dressed(kind, passage, headers).map_err(refused)?;
-                let body = dressed.as_ref().map_or(passage.request(), std::slice::from_ref);
+                let body = dress.body(passage);
                 loop {
                     let mut request = request(attempt, passage, body, stream, headers).map_err(refused)?;
                     let shown = match &provider.identity {
@@ -97,7 +98,7 @@ impl Upstream {
                         None => None,
                     };
                     let begun = self.exchange(origin, request, body, &limits).await?;
-                    let tried = self.read(begun, passage, stream, &limits, room).await;
+                    let tried = self.read(begun, (passage, dress), stream, &limits, room).await;
                     // What ended before its time, or was revoked, is asked for anew, once.
                     if let (Err(failure), Some((identity, shown))) = (&tried, &shown)
                         && failure.fault.class == FailureClass::AuthFailed
@@ -159,7 +160,14 @@ impl Upstream {
         timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(failed("no connection within the connect time".to_owned())))
     }
 
-    async fn read(&self, begun: Begun, passage: &Passage, stream: bool, limits: &Limits, room: &mut dyn Room) -> Result<Answer, Failure> {
+    async fn read(
+        &self,
+        begun: Begun,
+        (passage, dress): (&Passage, &Dress),
+        stream: bool,
+        limits: &Limits,
+        room: &mut dyn Room,
+    ) -> Result<Answer, Failure> {
         let Begun { response, lease, first_byte } = begun;
         let (head, incoming) = response.into_parts();
         let status = head.status.as_u16();
@@ -175,7 +183,8 @@ impl Upstream {
         if stream {
             return begin(Box::pin(wire), passage, first_byte).await;
         }
-        read_whole(whole(wire, ANSWER_BYTES_MAX, room).await?, passage)
+        let body = whole(wire, ANSWER_BYTES_MAX, room).await?;
+        read_whole(dress.undress(body, &head.headers).map_err(unread)?, passage)
     }
 
     async fn play(
@@ -279,17 +288,6 @@ fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, c
     Ok(request)
 }
 
-/// The body as a cloud wants it, where that is not as the surface says.
-fn dressed(kind: &ProviderKind, passage: &Passage, client: &Headers) -> Result<Option<Bytes>, String> {
-    if !(matches!(kind, ProviderKind::VertexAi(_)) && passage.surface() == Surface::Messages) {
-        return Ok(None);
-    }
-    let same = matches!(passage, Passage::Same(_));
-    let betas: Vec<&str> = if same { client.texts("anthropic-beta").collect() } else { Vec::new() };
-    let body = providers::vertex::messages_body(passage.request(), &betas);
-    body.map(Some).map_err(|wrong| format!("the body cannot be told to Vertex AI: {}", wrong.what))
-}
-
 /// HTTP/1.1 wants the path alone, HTTP/2 the authority too: hyper makes the one out of the other, so an absolute form
 /// is given only where TLS may have chosen HTTP/2.
 fn target(provider: &crate::live::LiveProvider, path: http::uri::PathAndQuery) -> Result<Uri, String> {
@@ -337,14 +335,19 @@ where
 
 fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
     let read = passage.read_whole(body);
-    read.map(Answer::Whole).map_err(|fault| Failure {
+    read.map(Answer::Whole).map_err(unread)
+}
+
+/// What came with a status of success and is no answer.
+fn unread(fault: Fault) -> Failure {
+    Failure {
         detail: format!("status 200 with {}", fault.class.word()),
         fault: Box::new(fault),
         status: Some(200),
         retry_after: None,
         verbatim: None,
         full: None,
-    })
+    }
 }
 
 /// Reads until the first real event, which decides whether this is an answer.

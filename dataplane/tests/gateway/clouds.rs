@@ -327,3 +327,31 @@ async fn whoever_leaves_leaves_to_the_others_what_was_asked_for() {
     assert_eq!(calling.answer().await.status, 200);
     assert_eq!(house.providers.dialled(), [STS, MODELS]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn embeddings_of_bedrock_are_asked_for_by_invoke_and_answered_as_openai_answers() {
+    let house = house(KEYS);
+    let body = r#"{"model":"aws/amazon.titan-embed-text-v2:0","input":"hi","dimensions":256}"#;
+    let calling = house.call(Call::post("app", "/v1/embeddings", body));
+    let asked = asked_of(&house, MODELS, 200, r#"{"embedding":[0.5,-0.25],"inputTextTokenCount":3}"#).await;
+    assert!(asked.head.starts_with("POST /model/amazon.titan-embed-text-v2%3A0/invoke "), "{}", asked.head);
+    assert_eq!(asked.text, r#"{"inputText":"hi","dimensions":256}"#);
+    assert_signed(&asked, MODELS, "bedrock", &keys("static", false));
+    let answer = calling.answer().await.json();
+    assert_eq!((&answer["data"][0]["embedding"][1], &answer["usage"]["total_tokens"]), (&(-0.25).into(), &3.into()), "{answer}");
+
+    // What the model takes not is refused by name, and what is told of a fault has its class.
+    let two = r#"{"model":"aws/amazon.titan-embed-text-v2:0","input":["a","b"]}"#;
+    let answer = house.call(Call::post("app", "/v1/embeddings", two)).answer().await;
+    assert_eq!(
+        (answer.status, answer.code().as_str(), &answer.json()["error"]["param"]),
+        (400, "unsupported_by_provider", &"input".into())
+    );
+    let calling = house.call(Call::post("app", "/v1/embeddings", body));
+    asked_of(&house, MODELS, 200, r#"{"vectors":[]}"#).await;
+    assert_eq!(calling.answer().await.code(), "upstream_invalid_response");
+    let chat = house.call(Call::chat("app", "aws/amazon.titan-embed-text-v2:0")).answer().await;
+    assert_eq!(chat.code(), "unsupported_by_provider", "it converses with nobody");
+    let receipts = house.receipts();
+    assert_eq!((&receipts[0]["translated"], &receipts[0]["usage"]["prompt"]), (&true.into(), &3.into()), "{receipts:?}");
+}

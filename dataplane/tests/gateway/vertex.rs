@@ -210,9 +210,16 @@ async fn streams_of_both_publishers_are_asked_for_at_their_own_paths() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_publisher_does_not_serve_is_refused() {
+async fn embeddings_are_predicted_and_what_a_publisher_does_not_serve_is_refused() {
     let house = with_metadata();
-    let call = Call::post("app", "/v1/embeddings", r#"{"model":"vertex/gemini-embedding-001","input":"hi"}"#);
+    let calling = house.call(Call::post("app", "/v1/embeddings", r#"{"model":"vertex/text-embedding-005","input":["a","b"]}"#));
+    asked_of(&house, METADATA, 200, TOKEN).await;
+    let predicted = r#"{"predictions":[{"embeddings":{"values":[0.5],"statistics":{"token_count":1}}},{"embeddings":{"values":[0.25],"statistics":{"token_count":2}}}]}"#;
+    let asked = asked_of(&house, VERTEX, 200, predicted).await;
+    assert_eq!(target(&asked), format!("{BASE}/google/models/text-embedding-005:predict"));
+    assert_eq!(asked.body, json!({ "instances": [{ "content": "a" }, { "content": "b" }] }));
+    let answer = calling.answer().await.json();
+    assert_eq!((&answer["data"][1]["embedding"], &answer["usage"]["prompt_tokens"]), (&json!([0.25]), &json!(3)), "{answer}");
+    let call = Call::post("app", "/v1/completions", r#"{"model":"vertex/gemini-2.5-flash","prompt":"hi"}"#);
     assert_eq!(house.call(call).answer().await.code(), "unsupported_by_provider");
-    assert_eq!(house.providers.dialled(), [""; 0]);
 }
