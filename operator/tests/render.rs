@@ -73,6 +73,11 @@ fn a_pod_is_restricted_and_boots_from_one_volume_of_optional_sources() {
         assert!(args.contains(&flag), "{flag} in {args:?}");
     }
     assert_eq!(pod["terminationGracePeriodSeconds"], 615);
+    let spread: Vec<&Value> =
+        pod["topologySpreadConstraints"].as_array().expect("constraints").iter().map(|one| &one["topologyKey"]).collect();
+    assert_eq!(spread, ["kubernetes.io/hostname"], "one of zones beside it would spread nothing where nodes have no zone");
+    let zones = &pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
+    assert_eq!(zones["topologyKey"], "topology.kubernetes.io/zone");
     let rolling = &body(&all, "Deployment")["spec"]["strategy"];
     assert_eq!(
         (&rolling["type"], &rolling["rollingUpdate"]["maxUnavailable"]),

@@ -59,16 +59,18 @@ fn pod(subject: Subject<'_>) -> Value {
         volumes: _,
     } = &subject.spec.pod_template;
     let drain = &subject.spec.drain;
-    let spread = |key: &str| {
-        json!({
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": { "matchLabels": labels::selector(subject.name) },
-            // The pods of one revision are spread among themselves, not against those that they replace.
-            "matchLabelKeys": ["pod-template-hash"],
-        })
-    };
+    let ours = json!({ "matchLabels": labels::selector(subject.name) });
+    // The pods of one revision are spread among themselves, not against those that they replace.
+    let hosts = json!({
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": ours,
+        "matchLabelKeys": ["pod-template-hash"],
+    });
+    // No second constraint: a scheduler passes over every node that lacks the key of any of them, so that without zones
+    // hosts would count no more.
+    let zones = json!({ "weight": 100, "podAffinityTerm": { "topologyKey": "topology.kubernetes.io/zone", "labelSelector": ours } });
     let (volumes, mounts) = volumes(subject);
     let mut pod = json!({
         "serviceAccountName": access::account_name(subject.name),
@@ -76,7 +78,8 @@ fn pod(subject: Subject<'_>) -> Value {
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": i64::from(drain.delay_seconds) + i64::from(drain.timeout_seconds) + 5,
         "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
-        "topologySpreadConstraints": [spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname")],
+        "topologySpreadConstraints": [hosts],
+        "affinity": { "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [zones] } },
         "containers": [container(subject, &mounts)],
         "volumes": volumes,
     });
