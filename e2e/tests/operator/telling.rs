@@ -147,3 +147,19 @@ async fn a_gateway_is_not_ready_before_every_replica_that_it_asks_for_is() {
     tenant.roll_out().await;
     tenant.says("llmgateway", "main", "Ready", "True", "Ready").await;
 }
+
+#[tokio::test]
+async fn a_gateway_that_nobody_runs_holds_up_nothing_that_others_serve() {
+    let tenant = Tenant::new("a_gateway_that_nobody").await;
+    let neighbour = Tenant::new("its_neighbour").await;
+    // It admits all namespaces, so that it would serve the tenant's providers too, and has no replica.
+    let open = "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMGateway\nmetadata: {name: main}\nspec: {allowedNamespaces: {from: All}}\n";
+    neighbour.apply(open).await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}")).await;
+    let replica = tenant.replica("main-a").await;
+    replica.serves(u64::MAX / 2);
+    let (own, other) = (tenant.namespace.name(), neighbour.namespace.name());
+    let _carrier = Carrier::start_with(cluster().await, &["--namespace", own, "--namespace", other, "--lease-namespace", own]).await;
+    tenant.says("llmprovider", "sim", "Ready", "True", "Ready").await;
+    neighbour.says("llmgateway", "main", "Programmed", "Unknown", "NoReplicas").await;
+}

@@ -398,7 +398,11 @@ fn waiting(scene: &Scene<'_>, id: &ObjectId, open: &Open, supplied: &BTreeMap<Na
     if open.needs.is_empty() {
         return Some(Programmed::Waiting(Reason::NoReplicas, "no LLMGateway serves this namespace".to_owned()));
     }
-    for (name, need) in &open.needs {
+    // A gateway that no ready replica runs serves nothing that could be out of date. Another tenant may have left it so: it
+    // must not hold up what is served everywhere else.
+    let runs = |name: &Name| scene.standings.get(name).is_some_and(|standing| standing.ready > 0);
+    let elsewhere = id.kind != Kind::LLMGateway && open.needs.keys().any(runs);
+    for (name, need) in open.needs.iter().filter(|(name, _)| !elsewhere || runs(name)) {
         let shown = format!("{}/{}", name.0, name.1);
         let (Some(gateway), Some(standing)) = (supplied.get(name), scene.standings.get(name)) else {
             return Some(Programmed::Waiting(Reason::Pending, format!("gateway {shown} is not supplied yet")));
