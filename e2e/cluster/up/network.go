@@ -37,7 +37,9 @@ func (s *spec) hostNetwork(pid int) []string {
 func (s *spec) worldNetwork(c *children) error {
 	commands := []string{
 		"link set up dev lo",
-		"link add bridge type bridge",
+		// With an address of its own. Without one it takes the lowest of its ports, another one when a node is killed, and
+		// whoever knew the old one speaks to nobody for half a minute.
+		"link add bridge address 02:00:c6:12:00:01 type bridge",
 		fmt.Sprintf("addr add %s/24 dev bridge", controlPlane),
 		"link set uplink master bridge up",
 		"link set up dev bridge",
