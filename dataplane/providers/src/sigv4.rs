@@ -54,10 +54,8 @@ impl AmzDate {
     /// From milliseconds since 1970.
     #[must_use]
     pub fn of_unix_ms(unix_ms: u64) -> Self {
-        let seconds = unix_ms / 1000;
-        let (year, month, day) = civil(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        Self(format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"))
+        let moment = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        Self(moment.unwrap_or(jiff::Timestamp::MAX).strftime("%Y%m%dT%H%M%SZ").to_string())
     }
 
     /// The text of the header `x-amz-date`.
@@ -69,18 +67,6 @@ impl AmzDate {
     fn day(&self) -> &str {
         self.0.split_once('T').map_or(&self.0, |(day, _)| day)
     }
-}
-
-/// Year, month and day of a day since 1970 (the algorithm of Howard Hinnant, for years from 1970 on).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// The SHA-256 of a body in pieces, in hex.
