@@ -95,7 +95,15 @@ impl Portolan {
 
     /// What an operator's pod counts.
     pub async fn metrics(&self, pod: &str) -> String {
-        self.cluster.kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:9090/proxy/metrics")]).await
+        self.try_metrics(pod).await.expect("an operator that answers")
+    }
+
+    /// The same of one that may not run just now.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub async fn try_metrics(&self, pod: &str) -> Result<String, String> {
+        self.cluster.try_kubectl("", &["get", "--raw", &format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:9090/proxy/metrics")]).await
     }
 
     /// Waits until all operators are ready and one leads; its pod.

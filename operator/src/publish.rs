@@ -6,6 +6,7 @@
 pub mod guard;
 pub mod purse;
 pub mod supply;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -160,24 +161,37 @@ impl Shelf {
         })
     }
 
-    /// Writes a plan of [`Self::plan`] for this very configuration, in its order.
+    /// Writes a plan of [`Self::plan`] for this very configuration: parts beside one another, the index after all of them.
     ///
     /// # Errors
     /// The term is over, or the API server refused. What the index names is whole all the same.
     pub async fn write(&mut self, plan: bundle::Published, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
-        for write in plan.writes {
-            hands.term.check()?;
-            let index = write.name == bundle::index_name(&self.gateway);
-            hands.metrics.writes.with_label_values(&[if index { "index" } else { "part" }]).inc();
-            hands.metrics.write_bytes.inc_by(write.bytes.len() as u64);
-            self.write_one(write, hands).await?;
+        let index = bundle::index_name(&self.gateway);
+        let (last, parts): (Vec<_>, Vec<_>) = plan.writes.into_iter().partition(|write| write.name == index);
+        for writes in [parts, last] {
+            let this = &*self;
+            let done: Vec<_> = stream::iter(writes).map(|write| this.write_one(write, hands)).buffer_unordered(AT_ONCE).collect().await;
+            let mut failed = None;
+            for written in done {
+                match written {
+                    Ok((one, version)) => drop(self.versions.insert(one, version)),
+                    // That the term is over says more than what else went wrong.
+                    Err(error @ PublishError::TermOver(_)) => failed = Some(error),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            failed.map_or(Ok(()), Err)?;
         }
         self.index = Some(plan.index);
         (self.published, self.cut) = (Some(Arc::clone(config)), true);
         Ok(())
     }
 
-    async fn write_one(&mut self, write: Write, hands: &Hands<'_>) -> Result<(), PublishError> {
+    async fn write_one(&self, write: Write, hands: &Hands<'_>) -> Result<((Source, Name), String), PublishError> {
+        hands.term.check()?;
+        let index = write.name == bundle::index_name(&self.gateway);
+        hands.metrics.writes.with_label_values(&[if index { "index" } else { "part" }]).inc();
+        hands.metrics.write_bytes.inc_by(write.bytes.len() as u64);
         let source = if write.secret { Source::Secret } else { Source::ConfigMap };
         let name = (self.gateway.namespace().to_owned(), write.name.clone());
         let one = (source, name);
@@ -192,7 +206,7 @@ impl Shelf {
         hands.gather.look(|seen| seen.shelved.insert(one.clone(), None));
         let written = match source {
             Source::Secret => self.put_secret(metadata, write.bytes).await,
-            Source::ConfigMap if write.name == bundle::index_name(&self.gateway) => {
+            Source::ConfigMap if index => {
                 // The index is JSON: text, which people may read.
                 let text = String::from_utf8(write.bytes).unwrap_or_default();
                 let data = Some(BTreeMap::from([(INDEX_KEY.to_owned(), text)]));
@@ -206,8 +220,7 @@ impl Shelf {
         match written {
             Ok(version) => {
                 hands.gather.look(|seen| seen.shelved.insert(one.clone(), Some(version.clone())));
-                self.versions.insert(one, version);
-                Ok(())
+                Ok((one, version))
             }
             // Another wrote here, or took away what was here.
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {

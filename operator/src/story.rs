@@ -341,10 +341,10 @@ async fn publish(
                 supplied.failures = 0;
                 None
             }
-            Ok(Some(wait)) => {
+            Ok(Some(later)) => {
                 supplied.failures = 0;
-                again_in(wait);
-                Some("the byte budget of this gateway is spent: revocations are published, the rest follows".to_owned())
+                again_in(later.wait);
+                later.spent.then(|| "the byte budget of this gateway is spent: revocations are published, the rest follows".to_owned())
             }
             Err(PublishError::TermOver(over)) => return Err(over),
             Err(error) => {

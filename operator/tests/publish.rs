@@ -11,6 +11,7 @@ use crds::world::World;
 use operator::clock;
 use operator::publish::guard::{Alarm, Exists, Held, hold, vanished};
 use operator::publish::purse::{Purse, revocations};
+use operator::publish::turns::Turns;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 const GATEWAY: &str = "apiVersion: portolan.dev/v1alpha1
@@ -149,6 +150,26 @@ fn a_spent_purse_fills_again_and_never_beyond_its_size() {
     assert_eq!(purse.wait(later), Duration::ZERO);
     purse.take(later, 300 << 20);
     assert!(!purse.wait(later).is_zero(), "an hour saves five minutes' worth");
+}
+
+#[test]
+fn edits_by_hand_are_published_at_once_and_a_storm_of_them_twice_a_second() {
+    let begin = clock::now();
+    let mut turns = Turns::all(begin);
+    for _ in 0..10 {
+        assert_eq!(turns.wait(begin), Duration::ZERO);
+        turns.take(begin);
+    }
+    let (mut now, mut published) = (begin, 0);
+    while now < begin + Duration::from_secs(10) {
+        if turns.wait(now).is_zero() {
+            turns.take(now);
+            published += 1;
+        }
+        now += Duration::from_millis(10);
+    }
+    assert_eq!(published, 19, "one in each half second, from the first on");
+    assert_eq!(turns.wait(now + Duration::from_secs(5)), Duration::ZERO, "and a quiet time saves up again");
 }
 
 #[test]

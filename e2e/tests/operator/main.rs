@@ -17,5 +17,6 @@ mod publishing;
 mod rest;
 mod running;
 mod scale;
+mod storm;
 mod telling;
 mod tenant;

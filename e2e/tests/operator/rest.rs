@@ -1,5 +1,7 @@
 //! Nothing is written without a reason, and nothing is told twice.
 
+use std::time::Duration;
+
 use e2e::until;
 use serde_json::Value;
 
@@ -51,6 +53,47 @@ async fn passes_that_find_nothing_new_write_nothing() {
         until("there is a pass", async || (passes().await > passed).then_some(())).await;
     }
     assert_eq!(rests().await, before);
+}
+
+#[tokio::test]
+async fn ten_idle_minutes_with_a_thousand_objects_write_nothing() {
+    const MINUTES: u64 = 10;
+    if !e2e::has_time_to_soak("ten idle minutes with a thousand objects") {
+        return;
+    }
+    let tenant = Tenant::new("ten_idle_minutes").await;
+    let replica = tenant.replica("main-a").await;
+    replica.serves(u64::MAX / 2);
+    let _carrier = Carrier::start(cluster().await, tenant.namespace.name()).await;
+    let keys: String = (0..1_000).map(|number| key(&format!("k{number}"), number, "")).collect();
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}{POLICY}{keys}")).await;
+    tenant.roll_out().await;
+    let kinds = "llmgateways,llmproviders,routingpolicies,virtualkeys,configmaps,secrets,deployments,services,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,events.events.k8s.io";
+    let versions = async || {
+        let of = |one: &Value| format!("{} {} {}", one["kind"], one["metadata"]["name"], one["metadata"]["resourceVersion"]);
+        tenant.list(kinds).await.iter().map(of).collect::<Vec<_>>()
+    };
+    e2e::until_within(Duration::from_secs(120), "all are Ready and told", async || {
+        let keys = tenant.list("virtualkeys").await;
+        let ready = |key: &&Value| {
+            let conditions = key["status"]["conditions"].as_array();
+            conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
+        };
+        (keys.iter().filter(ready).count() == 1_000).then_some(())
+    })
+    .await;
+    let mut before = versions().await;
+    e2e::until_within(Duration::from_secs(120), "Events are told", async || {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let now = versions().await;
+        let same = now == before;
+        before = now;
+        same.then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(60 * MINUTES)).await;
+    assert_eq!(versions().await, before);
+    println!("{MINUTES} idle minutes with {} objects: nothing was written, Leases apart", before.len());
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crds::compile::Config;
 
 use super::guard::{self, Alarm, Exists, Held, RELEASE};
 use super::purse::{self, Purse};
+use super::turns::Turns;
 use super::{Hands, PublishError, Shelf};
 use crate::clock::{self, Instant};
 
@@ -15,6 +16,7 @@ use crate::clock::{self, Instant};
 pub struct Supply {
     shelf: Shelf,
     purse: Purse,
+    turns: Turns,
     held: Held,
     /// What vanished is held until it is released or back again.
     holding: bool,
@@ -22,6 +24,15 @@ pub struct Supply {
     went: VecDeque<(Instant, Held)>,
     /// What was compiled last is on the shelf, but for what is held back.
     whole: bool,
+}
+
+/// The rest of a configuration is not on the shelf yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Later {
+    /// When it may be.
+    pub wait: Duration,
+    /// The byte budget is spent; else it is only not its turn.
+    pub spent: bool,
 }
 
 /// What is known of a gateway when it is supplied.
@@ -36,7 +47,9 @@ impl Supply {
     /// With what is there. `holding`: an earlier leader held back what vanished.
     #[must_use]
     pub fn new(shelf: Shelf, holding: bool) -> Self {
-        Self { shelf, purse: Purse::full(clock::now()), held: Held::default(), holding, went: VecDeque::new(), whole: false }
+        let now = clock::now();
+        let (purse, turns) = (Purse::full(now), Turns::all(now));
+        Self { shelf, purse, turns, held: Held::default(), holding, went: VecDeque::new(), whole: false }
     }
 
     /// The shelf.
@@ -62,11 +75,11 @@ impl Supply {
         self.whole = false;
     }
 
-    /// Puts a configuration on the shelf; how long to wait with the rest of it when the byte budget is spent.
+    /// Puts a configuration on the shelf: all of it, or what it revokes while the rest waits for bytes or for its turn.
     ///
     /// # Errors
     /// See [`PublishError`].
-    pub async fn bring(&mut self, config: &Arc<Config>, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Duration>, PublishError> {
+    pub async fn bring(&mut self, config: &Arc<Config>, order: &Order<'_>, hands: &Hands<'_>) -> Result<Option<Later>, PublishError> {
         self.whole = self.shelf.published() == Some(config);
         if self.whole {
             (self.held, self.holding) = (Held::default(), false);
@@ -88,7 +101,8 @@ impl Supply {
             }
         }
         (self.held, self.holding) = (held, held.any());
-        let wait = self.purse.wait(clock::now());
+        let budget = self.purse.wait(clock::now());
+        let wait = budget.max(self.turns.wait(clock::now()));
         if wait.is_zero() || self.shelf.published() == Some(&config) {
             self.write(&config, hands).await?;
             self.went.extend(going.any().then_some((now, going)));
@@ -99,7 +113,7 @@ impl Supply {
             self.write(&Arc::new(urgent), hands).await?;
             self.went.extend(going.any().then_some((now, going)));
         }
-        Ok(Some(wait))
+        Ok(Some(Later { wait, spent: !budget.is_zero() }))
     }
 
     async fn write(&mut self, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
@@ -108,6 +122,7 @@ impl Supply {
         }
         let plan = self.shelf.plan(config)?;
         self.purse.take(clock::now(), plan.writes.iter().map(|write| write.bytes.len()).sum());
+        self.turns.take(clock::now());
         self.shelf.write(plan, config, hands).await
     }
 

@@ -412,8 +412,12 @@ fn waiting(scene: &Scene<'_>, id: &ObjectId, open: &Open, supplied: &BTreeMap<Na
             return Some(if *lasting { Programmed::Failed(said.0, said.1) } else { Programmed::Waiting(said.0, said.1) });
         }
         let Some((sequence, revision)) = need else {
-            let why = gateway.behind.clone().unwrap_or_else(|| "it is not published yet".to_owned());
-            return Some(Programmed::Waiting(Reason::PublishFailed, format!("gateway {shown}: {why}")));
+            let (reason, why) = match &gateway.behind {
+                Some(why) => (Reason::PublishFailed, why.as_str()),
+                // Its turn to be published comes within the second.
+                None => (Reason::Propagating, "it is not published yet"),
+            };
+            return Some(Programmed::Waiting(reason, format!("gateway {shown}: {why}")));
         };
         if let Some(why) = standing.rejected.get(id) {
             return Some(Programmed::Failed(Reason::RejectedByDataPlane, why.clone()));

@@ -18,8 +18,8 @@ const NAME_LENGTH_MAX: usize = 253;
 pub struct Published {
     /// What the index says once all is written.
     pub index: Index,
-    /// To be written in this order, each only after the one before is stored. The last is the index itself; empty when
-    /// nothing changed. Whoever stops in between has changed nothing for a reader.
+    /// To be written: parts first, in any order, and the last, which is the index itself, only after all of them are stored;
+    /// empty when nothing changed. Whoever stops in between has changed nothing for a reader.
     pub writes: Vec<Write>,
 }
 
