@@ -187,6 +187,13 @@ pub enum Problem {
     },
     /// The identity is the gateway's own, and the provider lives elsewhere.
     IdentityNotPermitted,
+    /// No such preset.
+    PresetNotFound {
+        /// As written.
+        preset: String,
+        /// Names that come near.
+        near: String,
+    },
     /// Two providers that a namespace may use declare one name.
     ModelAmbiguous {
         /// The name.
@@ -216,6 +223,7 @@ impl Problem {
             Self::NoGateway { .. } => "NoGateway",
             Self::AmbiguousGateway { .. } => "AmbiguousGateway",
             Self::GatewayNotPermitted { .. } | Self::TeamNotPermitted { .. } | Self::IdentityNotPermitted => "NotPermitted",
+            Self::PresetNotFound { .. } => "PresetNotFound",
             Self::ModelAmbiguous { .. } => "ModelAmbiguous",
         }
     }
@@ -246,6 +254,7 @@ impl Problem {
             | Self::DuplicateKey { .. }
             | Self::KeyTextUnusable(_)
             | Self::Malformed { .. }
+            | Self::PresetNotFound { .. }
             | Self::ModelAmbiguous { .. } => false,
         }
     }
@@ -299,6 +308,12 @@ impl Problem {
             Self::DuplicateKey { winner } => format!("VirtualKey {winner} is older and has the same key; give this one a key of its own"),
             Self::KeyTextUnusable(why) => why.clone(),
             Self::Malformed { path, why } => format!("{path}: {why}"),
+            Self::PresetNotFound { preset, near } if near.is_empty() => {
+                format!(
+                    "there is no preset {preset}; docs/presets.md lists them all, and without a preset spec.endpoint tells where a server is"
+                )
+            }
+            Self::PresetNotFound { preset, near } => format!("there is no preset {preset}; did you mean {near}?"),
             Self::ModelAmbiguous { model, other } => {
                 format!("model {model} is declared by {other} too; clients must write provider/{model}")
             }

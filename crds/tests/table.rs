@@ -134,7 +134,7 @@ fn collect(value: &Value, rules: &mut Vec<String>) {
 }
 
 /// All but those that only a cluster's world can have; `tests/cluster.rs` has these.
-const VARIANTS: [&str; 21] = [
+const VARIANTS: [&str; 22] = [
     "Invalid",
     "Unreadable",
     "NotYaml",
@@ -155,6 +155,7 @@ const VARIANTS: [&str; 21] = [
     "DuplicateKey",
     "KeyTextUnusable",
     "Malformed",
+    "PresetNotFound",
     "ModelAmbiguous",
 ];
 
@@ -183,6 +184,7 @@ fn variant(problem: &Problem) -> &'static str {
         Problem::DuplicateKey { .. } => "DuplicateKey",
         Problem::KeyTextUnusable(_) => "KeyTextUnusable",
         Problem::Malformed { .. } => "Malformed",
+        Problem::PresetNotFound { .. } => "PresetNotFound",
         Problem::ModelAmbiguous { .. } => "ModelAmbiguous",
     }
 }

@@ -48,6 +48,8 @@ pub struct Reply {
     pub stream: bool,
     /// Whether it is an estimate of the gateway's own.
     pub estimate: bool,
+    /// Fields that the provider was not told.
+    pub dropped: String,
     /// The body.
     pub body: Relay<Entry>,
 }
@@ -85,6 +87,7 @@ pub async fn serve(
     drop(permit);
     let stream = matches!(answer, Answer::Stream(_));
     let estimate = matches!(&answer, Answer::Whole(whole) if whole.estimate);
-    let entry = entry.take().ok_or(Refusal::NotReady)?;
-    Ok(Reply { stream, estimate, body: relay::back(answer, entry, say) })
+    let mut entry = entry.take().ok_or(Refusal::NotReady)?;
+    let dropped = std::mem::take(&mut entry.trace().dropped);
+    Ok(Reply { stream, estimate, dropped, body: relay::back(answer, entry, say) })
 }

@@ -14,6 +14,7 @@ mod pieces;
 mod pool;
 mod scripted;
 pub mod tls;
+mod waits;
 mod wire;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use providers::count;
 use providers::fault::Fault;
-use providers::passage::{CannotSay, Passage};
+use providers::passage::{CannotSay, Passage, Target};
 
 use snapshot::Surface;
 
@@ -51,6 +52,8 @@ pub struct Trace {
     pub attempts: u32,
     /// Whether the last one was translated.
     pub translated: bool,
+    /// Fields that the last one left out because the target cannot be told them.
+    pub dropped: String,
     /// Spent waiting for providers.
     pub wait: Duration,
     /// What went wrong, for our log.
@@ -99,8 +102,9 @@ impl Upstream {
                 trace.attempt = Some(attempt.clone());
                 return Ok(Answer::Whole(count::estimate(&call.body)));
             }
-            let speaks = attempt.provider.speaks(&attempt.model);
-            let passage = match Passage::choose(call.surface, speaks, &call.head, &call.body, &attempt.model) {
+            let provider = &attempt.provider;
+            let target = Target { speaks: provider.speaks(&attempt.model), ..Target::of(&provider.provider) };
+            let passage = match Passage::toward(call.surface, &target, &call.head, &call.body, &attempt.model) {
                 Ok(passage) => passage,
                 Err(why) => {
                     last.get_or_insert_with(|| cannot_say(call, attempt, &why));
@@ -117,6 +121,7 @@ impl Upstream {
             trace.attempt = Some(attempt.clone());
             trace.attempts += 1;
             trace.translated = matches!(passage, Passage::Translated(_)) || matches!(dress, Dress::Embeddings(_));
+            trace.dropped = passage.dropped().join(", ");
             let began = self.clock.now();
             room.begin();
             let tried = self.attempt(attempt, (&passage, &dress), call.head.stream, headers, room).await;

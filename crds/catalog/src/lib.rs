@@ -3,21 +3,43 @@
 //! The table is text in the binary, sorted, and searched where it lies: it costs no memory until a page of it is read,
 //! and nothing at start. `catalog-refresh` writes it from a price list.
 
+pub mod presets;
+
 use snapshot::{NanoUsd, Price};
 
 /// One model a line: provider, model, then prices in nano-dollars per million tokens (input, output, cached input, cache
-/// write), context and largest answer in tokens; empty where unknown. Sorted by bytes of the first two.
+/// write), context and largest answer in tokens, and prices of long prompts (`ABOVE:INPUT:OUTPUT:CACHED:WRITE`, one after
+/// the other with `;` between); empty where unknown. Sorted by bytes of the first two.
 const TABLE: &str = include_str!("models.tsv");
 
 /// What the catalog knows of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Prices per token; `None` when it is priced otherwise, or unknown.
     pub price: Option<Price>,
+    /// Prices of long prompts, from the shortest on.
+    pub tiers: Vec<Tier>,
     /// Tokens that a conversation may have.
     pub context: Option<u32>,
     /// Tokens that an answer may have.
     pub max_output: Option<u32>,
+}
+
+/// What the whole of a call costs once its prompt is long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tier {
+    /// Tokens of the prompt, cached ones included, above which it holds.
+    pub above: u64,
+    /// Prices per token.
+    pub price: Price,
+}
+
+impl Facts {
+    /// What a call with a prompt of so many tokens costs.
+    #[must_use]
+    pub fn price_of(&self, prompt: u64) -> Option<Price> {
+        self.tiers.iter().rev().find(|tier| prompt > tier.above).map(|tier| tier.price).or(self.price)
+    }
 }
 
 /// The date and a digest of the data, as receipts carry it.
@@ -66,7 +88,26 @@ fn facts<'a>(mut fields: impl Iterator<Item = &'a str>) -> Facts {
     let (input, output, cached, cache_write) = (money(), money(), money(), money());
     let price = input.map(|input| Price { input, output: output.unwrap_or(NanoUsd(0)), cached, cache_write });
     let mut tokens = || fields.next().and_then(|text| text.parse().ok());
-    Facts { price, context: tokens(), max_output: tokens() }
+    let (context, max_output) = (tokens(), tokens());
+    let told = fields.next().unwrap_or_default();
+    let mut tiers: Vec<Tier> = price.map_or_else(Vec::new, |price| told.split(';').filter_map(|text| tier(text, price)).collect());
+    tiers.sort_by_key(|tier| tier.above);
+    Facts { price, tiers, context, max_output }
+}
+
+/// A tier; what it does not tell costs as it does without it.
+fn tier(text: &str, usual: Price) -> Option<Tier> {
+    let mut fields = text.split(':');
+    let above = fields.next()?.parse().ok()?;
+    let mut money = || fields.next().and_then(|text| text.parse().ok()).map(NanoUsd);
+    let (input, output, cached, cache_write) = (money(), money(), money(), money());
+    let price = Price {
+        input: input.unwrap_or(usual.input),
+        output: output.unwrap_or(usual.output),
+        cached: cached.or(usual.cached),
+        cache_write: cache_write.or(usual.cache_write),
+    };
+    Some(Tier { above, price })
 }
 
 /// The id without `-YYYY-MM-DD` or `-YYYYMMDD` at its end.
@@ -91,11 +132,28 @@ mod tests {
             let mut fields = line.split('\t');
             let key = (fields.next().expect("a provider"), fields.next().expect("a model"));
             assert!(last < key, "{last:?} stands before {key:?}");
-            assert_eq!(fields.count(), 6, "{line}");
+            assert_eq!(fields.count(), 7, "{line}");
             assert!(find(key.0, key.1).is_some(), "{key:?}");
             last = key;
         }
         assert!(count() >= 4000, "the catalog knows {} models", count());
+    }
+
+    #[test]
+    fn a_long_prompt_has_a_price_of_its_own() {
+        let usual = Price { input: NanoUsd(1), output: NanoUsd(2), cached: Some(NanoUsd(3)), cache_write: None };
+        let told = facts("1\t2\t3\t\t\t\t300:5::7:;200:4:6::".split('\t'));
+        let dear = |input, output, cached| Price {
+            input: NanoUsd(input),
+            output: NanoUsd(output),
+            cached: Some(NanoUsd(cached)),
+            cache_write: None,
+        };
+        assert_eq!((told.price_of(200), told.price_of(201)), (Some(usual), Some(dear(4, 6, 3))), "above, not at");
+        assert_eq!(told.price_of(301), Some(dear(5, 2, 7)));
+        assert_eq!(facts("\t\t\t\t\t\t200:4:6::".split('\t')).price_of(900), None, "without a price there is none for long prompts");
+        let listed = TABLE.lines().skip(1).filter(|line| line.rsplit('\t').next().is_some_and(|tiers| !tiers.is_empty())).count();
+        assert!(listed > 100, "{listed} models have prices of long prompts");
     }
 
     #[test]

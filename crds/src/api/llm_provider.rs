@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{AWSAuth, EntraAuth, GoogleAuth};
+use super::quirk::{QuirkName, UnsupportedFields};
 use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 
 /// Where models are, how they are spoken to and what they cost.
@@ -29,10 +30,10 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.type == oldSelf.type").message("type cannot be changed; make another LLMProvider"))]
-#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'AzureOpenAI' || self.type == 'Bedrock') ? (has(self.endpoint) || (has(self.auth) && self.auth.type == 'AWS')) : true").message("endpoint is required with type OpenAICompatible, AzureOpenAI and Bedrock, unless auth.aws names a region"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'AzureOpenAI' || self.type == 'Bedrock' || self.type == 'Ollama') ? (has(self.endpoint) || has(self.preset) || (has(self.auth) && self.auth.type == 'AWS')) : true").message("endpoint is required with type OpenAICompatible, AzureOpenAI, Bedrock and Ollama, unless preset or auth.aws tells it"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("endpoint must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("auth must not be set with type Simulated"))]
-#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Simulated') ? true : has(self.auth)").message("auth is required with every type but OpenAICompatible and Simulated"))]
+#[x_kube(validation = Rule::new("(self.type == 'OpenAICompatible' || self.type == 'Ollama' || self.type == 'Simulated') ? true : has(self.auth)").message("auth is required with every type but OpenAICompatible, Ollama and Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'Bedrock' || !has(self.auth) || self.auth.type != 'AWS'").message("auth.type AWS is only for type Bedrock"))]
 #[x_kube(validation = Rule::new("self.type == 'VertexAI' || self.type == 'OpenAICompatible' || !has(self.auth) || self.auth.type != 'Google'").message("auth.type Google is only for types VertexAI and OpenAICompatible"))]
 #[x_kube(validation = Rule::new("self.type == 'AzureOpenAI' || self.type == 'OpenAICompatible' || !has(self.auth) || self.auth.type != 'Entra'").message("auth.type Entra is only for types AzureOpenAI and OpenAICompatible"))]
@@ -41,11 +42,19 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 #[x_kube(validation = Rule::new("(self.type == 'VertexAI') == has(self.vertex)").message("vertex is required with type VertexAI, and only then"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
+#[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.preset)").message("preset is only for type OpenAICompatible"))]
+#[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.quirks)").message("quirks is only for type OpenAICompatible"))]
 pub struct LLMProviderSpec {
     /// Who answers. Cannot be changed.
     #[serde(rename = "type")]
     pub kind: ProviderType,
-    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini and Cohere, and that of the region of `auth.aws` or the location of `vertex`.
+    /// Which OpenAI-compatible server it is: fills endpoint, header of the key, surfaces, quirks and prices, where they are
+    /// not set. Names are in the list of presets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub preset: Option<String>,
+    /// Where it is; by default the public endpoint of OpenAI, Anthropic, Gemini, Cohere and Mistral, the preset's, or that of the
+    /// region of `auth.aws` or the location of `vertex`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// Whose Vertex AI, and where.
@@ -57,10 +66,18 @@ pub struct LLMProviderSpec {
     /// How the gateway shows who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// What an OpenAI-compatible server speaks by itself; by default ChatCompletions, Completions, Embeddings.
+    /// What an OpenAI-compatible server speaks by itself; by default the preset's, else ChatCompletions, Completions,
+    /// Embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "set"))]
     pub surfaces: Option<Vec<SurfaceName>>,
+    /// Where an OpenAI-compatible server differs from OpenAI; by default the preset's, else nowhere. See the list of quirks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub quirks: Option<Vec<QuirkName>>,
+    /// What becomes of a call with a field that the provider cannot be told.
+    #[serde(default)]
+    pub unsupported_fields: UnsupportedFields,
     /// Models by the names that clients use. Any other model of the provider is reached as `provider/model`.
     #[serde(default)]
     #[schemars(length(max = 512), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -95,6 +112,10 @@ pub enum ProviderType {
     VertexAI,
     /// OpenAI's models at Azure.
     AzureOpenAI,
+    /// Mistral.
+    Mistral,
+    /// Ollama, by its own API.
+    Ollama,
     /// Answers made by the gateway, for trials and tests.
     Simulated,
 }
@@ -152,7 +173,8 @@ pub enum AzureApi {
 #[x_kube(validation = Rule::new("self.url.startsWith('https://') || (has(self.allowInsecure) && self.allowInsecure)").message("url must be https://, unless allowInsecure is true"))]
 #[x_kube(validation = Rule::new("!(has(self.caConfigMapRef) && has(self.caSecretRef))").message("caConfigMapRef and caSecretRef exclude each other"))]
 pub struct Endpoint {
-    /// Base URL that ends in the API version: `https://llm.example.com/v1`; of AzureOpenAI the resource: `https://name.openai.azure.com`.
+    /// Base URL that ends in the API version: `https://llm.example.com/v1`; of Ollama `http://ollama:11434/api`, of AzureOpenAI
+    /// the resource: `https://name.openai.azure.com`.
     #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^ ?#@]+$"))]
     pub url: String,
     /// Take plain text, `http://`.

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catalog::presets::{self, KeyIn, Preset};
 use snapshot::{
-    AuthStyle, Azure, AzureApi, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Reach, Scheme, Secret,
-    Simulated, SimulatedFault, Surface, Timeouts, Visibility,
+    AuthStyle, Azure, AzureApi, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Quirk, Reach, Scheme,
+    Secret, Simulated, SimulatedFault, Surface, Timeouts, Visibility,
 };
 
 use super::identity::{Identified, bedrock_of, vertex_of};
 use super::{Compiler, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName, Vertex};
+use crate::api::quirk::{QuirkName, UnsupportedFields};
 use crate::api::shared::{From, Namespaces};
 use crate::report::{Kind, Problem, Verdict};
 use crate::schema::Complaint;
@@ -64,7 +66,10 @@ impl Compiler<'_> {
         let spec = &object.spec;
         let id = ProviderId::new(&name.0, &name.1)
             .map_err(|error| Verdict::Refused(Problem::Malformed { path: "metadata".to_owned(), why: error.to_string() }))?;
-        let (mut kind, surfaces) = self.kind(&name.0, spec)?;
+        // Mistral is the one server with a preset that has a type of its own.
+        let named = if spec.kind == ProviderType::Mistral { Some("mistral") } else { spec.preset.as_deref() };
+        let preset = named.map(|name| preset(name, spec)).transpose().map_err(Verdict::Refused)?;
+        let (mut kind, surfaces) = self.kind(&name.0, spec, preset.as_ref())?;
         let auth = spec.auth.as_ref();
         let mut credential = match auth.and_then(|auth| auth.secret_ref.as_ref()) {
             Some(secret) => Some(self.secret(&name.0, &secret.name, &secret.key).map_err(Verdict::Pending)?),
@@ -84,7 +89,13 @@ impl Compiler<'_> {
                 Visibility::Namespaces(spec.allowed_namespaces.names.iter().flatten().cloned().chain([name.0.clone()]).collect())
             }
         };
-        let provider = Provider { id, kind, surfaces, models, visibility };
+        let quirks = match &spec.quirks {
+            Some(quirks) => quirks.iter().map(quirk).collect(),
+            None => preset.as_ref().map(|preset| preset.quirks.clone()).unwrap_or_default(),
+        };
+        let drops = spec.unsupported_fields == UnsupportedFields::Drop;
+        let catalog = preset.filter(|_| spec.kind != ProviderType::Mistral).and_then(|preset| preset.catalog).map(str::to_owned);
+        let provider = Provider { id, kind, surfaces, models, visibility, quirks, drops, catalog };
         Ok(Built {
             provider,
             credential,
@@ -105,7 +116,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn kind(&self, namespace: &str, spec: &LLMProviderSpec) -> Result<(ProviderKind, BTreeSet<Surface>), Verdict> {
+    fn kind(&self, namespace: &str, spec: &LLMProviderSpec, preset: Option<&Preset>) -> Result<(ProviderKind, BTreeSet<Surface>), Verdict> {
         let openai = [Surface::ChatCompletions, Surface::Completions, Surface::Embeddings, Surface::Responses];
         Ok(match spec.kind {
             ProviderType::OpenAI => {
@@ -122,7 +133,7 @@ impl Compiler<'_> {
                     "https://generativelanguage.googleapis.com/v1beta",
                     Header::GoogAPIKey,
                 )?),
-                [Surface::GenerateContent].into(),
+                [Surface::GenerateContent, Surface::BatchEmbedContents].into(),
             ),
             ProviderType::Bedrock => {
                 let aws = spec.auth.as_ref().and_then(|auth| auth.aws.as_ref());
@@ -131,7 +142,15 @@ impl Compiler<'_> {
             }
             ProviderType::Cohere => (
                 ProviderKind::Cohere(self.endpoint(namespace, spec, "https://api.cohere.com/v2", Header::Bearer)?),
-                [Surface::CohereChat].into(),
+                [Surface::CohereChat, Surface::CohereEmbed].into(),
+            ),
+            ProviderType::Mistral => {
+                let (url, surfaces) = preset.map_or(("", BTreeSet::new()), |preset| (preset.url, preset.surfaces()));
+                (ProviderKind::Mistral(self.endpoint(namespace, spec, url, Header::Bearer)?), surfaces)
+            }
+            ProviderType::Ollama => (
+                ProviderKind::Ollama(self.endpoint(namespace, spec, "", Header::Bearer)?),
+                [Surface::OllamaChat, Surface::OllamaEmbed].into(),
             ),
             ProviderType::VertexAI => {
                 let usual = spec.vertex.as_ref().map(|vertex| vertex_of(&vertex.location)).unwrap_or_default();
@@ -154,9 +173,13 @@ impl Compiler<'_> {
                 (ProviderKind::AzureOpenAi(Azure { endpoint, api }), surfaces)
             }
             ProviderType::OpenAICompatible => {
-                let surfaces =
-                    spec.surfaces.as_ref().map_or_else(|| openai[..3].iter().copied().collect(), |list| list.iter().map(surface).collect());
-                (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, "", Header::Bearer)?), surfaces)
+                let surfaces = match (&spec.surfaces, preset) {
+                    (Some(list), _) => list.iter().map(surface).collect(),
+                    (None, Some(preset)) => preset.surfaces(),
+                    (None, None) => openai[..3].iter().copied().collect(),
+                };
+                let (url, header) = preset.map_or(("", Header::Bearer), |preset| (preset.url, header(preset.auth)));
+                (ProviderKind::OpenAiCompatible(self.endpoint(namespace, spec, url, header)?), surfaces)
             }
             ProviderType::Simulated => (
                 ProviderKind::Simulated(simulated(&spec.simulated.clone().unwrap_or_default())),
@@ -256,6 +279,32 @@ fn azure_api(azure: &api::Azure) -> AzureApi {
     }
 }
 
+/// The preset of that name, which the rest of the object must leave enough to do.
+fn preset(name: &str, spec: &LLMProviderSpec) -> Result<Preset, Problem> {
+    let Some(preset) = presets::of(name) else {
+        return Err(Problem::PresetNotFound { preset: name.to_owned(), near: presets::near(name).join(", ") });
+    };
+    if preset.is_placed_by_its_user() && spec.endpoint.is_none() {
+        let why = format!("preset {name} has an address of your own, of the shape {}; set it", preset.url);
+        return Err(Problem::Malformed { path: "spec.endpoint".to_owned(), why });
+    }
+    if preset.auth != KeyIn::None && spec.auth.is_none() {
+        let why = format!("preset {name} wants a key; name its Secret, or write `type: None`");
+        return Err(Problem::Malformed { path: "spec.auth".to_owned(), why });
+    }
+    Ok(preset)
+}
+
+/// The header of a key, where the object does not name one.
+fn header(style: KeyIn) -> Header {
+    match style {
+        KeyIn::None | KeyIn::Bearer => Header::Bearer,
+        KeyIn::XApiKey => Header::XAPIKey,
+        KeyIn::ApiKey => Header::APIKey,
+        KeyIn::GoogApiKey => Header::GoogAPIKey,
+    }
+}
+
 fn surface(name: &SurfaceName) -> Surface {
     match name {
         SurfaceName::ChatCompletions => Surface::ChatCompletions,
@@ -263,6 +312,36 @@ fn surface(name: &SurfaceName) -> Surface {
         SurfaceName::Embeddings => Surface::Embeddings,
         SurfaceName::Responses => Surface::Responses,
         SurfaceName::Messages => Surface::Messages,
+    }
+}
+
+fn quirk(name: &QuirkName) -> Quirk {
+    match name {
+        QuirkName::MaxTokens => Quirk::MaxTokens,
+        QuirkName::NoStreamOptions => Quirk::NoStreamOptions,
+        QuirkName::SystemRole => Quirk::SystemRole,
+        QuirkName::AnyToolChoice => Quirk::AnyToolChoice,
+        QuirkName::NoRequiredToolChoice => Quirk::NoRequiredToolChoice,
+        QuirkName::NoNamedToolChoice => Quirk::NoNamedToolChoice,
+        QuirkName::NoTools => Quirk::NoTools,
+        QuirkName::NoParallelToolCalls => Quirk::NoParallelToolCalls,
+        QuirkName::RandomSeed => Quirk::RandomSeed,
+        QuirkName::NoSeed => Quirk::NoSeed,
+        QuirkName::NoPenalties => Quirk::NoPenalties,
+        QuirkName::NoLogprobs => Quirk::NoLogprobs,
+        QuirkName::NoLogitBias => Quirk::NoLogitBias,
+        QuirkName::OneChoice => Quirk::OneChoice,
+        QuirkName::NoJsonSchema => Quirk::NoJsonSchema,
+        QuirkName::NoServiceTier => Quirk::NoServiceTier,
+        QuirkName::NoLabels => Quirk::NoLabels,
+        QuirkName::ShortCallIds => Quirk::ShortCallIds,
+        QuirkName::ContentParts => Quirk::ContentParts,
+        QuirkName::Reasoning => Quirk::Reasoning,
+        QuirkName::FinishReasons => Quirk::FinishReasons,
+        QuirkName::CallIds => Quirk::CallIds,
+        QuirkName::ReasoningApart => Quirk::ReasoningApart,
+        QuirkName::UsageInXGroq => Quirk::UsageInXGroq,
+        QuirkName::ErrorsInAnswers => Quirk::ErrorsInAnswers,
     }
 }
 

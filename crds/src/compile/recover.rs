@@ -95,6 +95,8 @@ fn kind(kind: &ProviderKind) -> ProviderType {
         ProviderKind::Cohere(_) => ProviderType::Cohere,
         ProviderKind::VertexAi(_) => ProviderType::VertexAI,
         ProviderKind::AzureOpenAi(_) => ProviderType::AzureOpenAI,
+        ProviderKind::Mistral(_) => ProviderType::Mistral,
+        ProviderKind::Ollama(_) => ProviderType::Ollama,
         ProviderKind::Simulated(_) => ProviderType::Simulated,
     }
 }

@@ -31,7 +31,11 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::Embeddings
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat,
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed,
             _,
         ) => Ok(scanner.pass()?),
     }

@@ -19,6 +19,9 @@ pub mod sse;
 pub mod usage;
 pub mod vertex;
 
+mod embed;
 mod foreign;
+mod ndjson;
+mod quirks;
 mod same;
 mod translate;

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
-use snapshot::{Surface, Usage};
+use snapshot::{Provider, Quirk, Surface, Usage};
 
+use crate::embed::{self, Embedding};
 use crate::eventstream;
 use crate::fault::{ClientError, Fault};
 use crate::head::Head;
+use crate::ndjson::Lines;
+use crate::quirks::{self, Mender};
 use crate::same::{Same, SameStream};
-use crate::sse::Frames;
+use crate::sse::{Event, Frames};
 use crate::translate::{self, Stream, Translation};
 
 /// Either the client's own bytes, or a translation.
@@ -27,7 +30,36 @@ pub enum Passage {
 pub struct Translated {
     upstream: Surface,
     request: [Bytes; 1],
-    translation: Translation,
+    told: Told,
+    /// Where the target differs from its dialect; of OpenAI's chat alone.
+    quirks: BTreeSet<Quirk>,
+    dropped: Vec<String>,
+}
+
+/// What is told in other words.
+#[derive(Debug)]
+enum Told {
+    Chat(Box<Translation>),
+    Embeddings(Embedding),
+}
+
+/// What a call is told to.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Surfaces that it speaks.
+    pub speaks: &'a BTreeSet<Surface>,
+    /// Where it differs from the dialect that it speaks.
+    pub quirks: &'a BTreeSet<Quirk>,
+    /// Fields that it cannot be told are left out.
+    pub drops: bool,
+}
+
+impl<'a> Target<'a> {
+    /// A provider.
+    #[must_use]
+    pub fn of(provider: &'a Provider) -> Self {
+        Self { speaks: &provider.surfaces, quirks: &provider.quirks, drops: provider.drops }
+    }
 }
 
 /// Why a target cannot take a call. `Display` is for the client.
@@ -85,18 +117,68 @@ pub struct Pushed {
     pub fault: Option<Fault>,
 }
 
+impl Translated {
+    fn begin(client: Surface, target: &Target<'_>, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
+        if client == Surface::Embeddings
+            && let Some(upstream) = embed::target(target.speaks)
+        {
+            let embedding = Embedding::begin(upstream, body, upstream_model)?;
+            let request = [embedding.request()];
+            return Ok(Self { upstream, request, told: Told::Embeddings(embedding), quirks: BTreeSet::new(), dropped: Vec::new() });
+        }
+        let upstream = translate::target(client, target.speaks).ok_or(CannotSay::Surface { surface: client })?;
+        let translation = Translation::begin(client, upstream, body, upstream_model)?;
+        let quirks = if upstream == Surface::ChatCompletions { target.quirks.clone() } else { BTreeSet::new() };
+        let asked = quirks::ask(translation.request(), &quirks, target.drops)?;
+        let told = Told::Chat(Box::new(translation));
+        Ok(Self { upstream, request: [asked.body], told, quirks, dropped: asked.dropped })
+    }
+}
+
 impl Passage {
-    /// The way through for a target that speaks these surfaces.
+    /// The way through for a target that speaks these surfaces, just as their dialects are.
     ///
     /// # Errors
     /// The target cannot take the call.
     pub fn choose(client: Surface, speaks: &BTreeSet<Surface>, head: &Head, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
-        if speaks.contains(&client) {
-            return Ok(Self::Same(Same::new(client, head, body, upstream_model)));
+        Self::toward(client, &Target { speaks, quirks: &BTreeSet::new(), drops: false }, head, body, upstream_model)
+    }
+
+    /// The way through to a target.
+    ///
+    /// # Errors
+    /// The target cannot take the call.
+    pub fn toward(client: Surface, target: &Target<'_>, head: &Head, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
+        if target.speaks.contains(&client) {
+            return Ok(Self::Same(Same::new(client, target, head, body, upstream_model)?));
         }
-        let upstream = translate::target(client, speaks).ok_or(CannotSay::Surface { surface: client })?;
-        let translation = Translation::begin(client, upstream, body, upstream_model)?;
-        Ok(Self::Translated(Translated { upstream, request: [translation.request()], translation }))
+        let mut dropped = Vec::new();
+        let mut body = body.clone();
+        loop {
+            match Translated::begin(client, target, &body, upstream_model) {
+                Ok(mut translated) => {
+                    dropped.append(&mut translated.dropped);
+                    return Ok(Self::Translated(Translated { dropped, ..translated }));
+                }
+                Err(CannotSay::Field { field, why }) => match quirks::without(&body, &field).filter(|_| target.drops) {
+                    Some(without) => {
+                        body = without;
+                        dropped.push(field);
+                    }
+                    None => return Err(CannotSay::Field { field, why }),
+                },
+                Err(cannot @ CannotSay::Surface { .. }) => return Err(cannot),
+            }
+        }
+    }
+
+    /// Fields that were left out because the target cannot be told them.
+    #[must_use]
+    pub fn dropped(&self) -> &[String] {
+        match self {
+            Self::Same(same) => same.dropped(),
+            Self::Translated(translated) => &translated.dropped,
+        }
     }
 
     /// What is spoken to the target.
@@ -125,20 +207,29 @@ impl Passage {
         match self {
             Self::Same(same) => same.read_whole(body),
             Self::Translated(translated) => {
-                let (body, facts) = translated.translation.read_whole(&body)?;
+                let mended = match Mender::new(&translated.quirks, true) {
+                    Some(mut mender) => mender.mend(&body)?,
+                    None => None,
+                };
+                let body = mended.map_or(body, Bytes::from);
+                let (body, facts) = match &translated.told {
+                    Told::Chat(translation) => translation.read_whole(&body)?,
+                    Told::Embeddings(embedding) => embedding.read_whole(&body)?,
+                };
                 Ok(Whole { body, facts, estimate: false })
             }
         }
     }
 
-    /// Reads a streamed answer.
+    /// Reads a streamed answer. One of vectors does not exist: its reader says so.
     #[must_use]
     pub fn stream_reader(&self) -> StreamReader {
         StreamReader(match self {
             Self::Same(same) => Reader::Same(same.stream()),
-            Self::Translated(translated) => {
-                let framing = match translated.upstream {
+            Self::Translated(Translated { told: Told::Chat(translation), upstream, quirks, .. }) => {
+                let framing = match upstream {
                     Surface::Converse => Framing::Binary(eventstream::Frames::default()),
+                    Surface::OllamaChat => Framing::Lines(Lines::default()),
                     Surface::ChatCompletions
                     | Surface::Completions
                     | Surface::Embeddings
@@ -146,10 +237,14 @@ impl Passage {
                     | Surface::Messages
                     | Surface::CountTokens
                     | Surface::GenerateContent
-                    | Surface::CohereChat => Framing::Events(Frames::default()),
+                    | Surface::CohereChat
+                    | Surface::BatchEmbedContents
+                    | Surface::CohereEmbed
+                    | Surface::OllamaEmbed => Framing::Events(Frames::default(), Mender::new(quirks, true)),
                 };
-                Reader::Translated { framing, stream: Box::new(translated.translation.stream()), stopped: false }
+                Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }
+            Self::Translated(Translated { told: Told::Embeddings(_), .. }) => Reader::None(Facts::default()),
         })
     }
 }
@@ -161,26 +256,40 @@ pub struct StreamReader(Reader);
 #[derive(Debug)]
 enum Reader {
     Same(SameStream),
-    Translated { framing: Framing, stream: Box<Stream>, stopped: bool },
+    Translated {
+        framing: Framing,
+        stream: Box<Stream>,
+        stopped: bool,
+    },
+    /// There is nothing to be streamed.
+    None(Facts),
 }
 
 /// How a provider's stream is cut into what it says.
 #[derive(Debug)]
 enum Framing {
-    /// Server-sent events.
-    Events(Frames),
+    /// Server-sent events, and what mends them.
+    Events(Frames, Option<Mender>),
     /// Amazon's frames.
     Binary(eventstream::Frames),
+    /// Lines of JSON.
+    Lines(Lines),
 }
 
 impl Framing {
     /// Takes bytes, and gives what is whole to the stream.
     fn push(&mut self, chunk: Bytes, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
-            Self::Events(frames) => {
+            Self::Events(frames, mender) => {
                 frames.push(chunk);
                 while let Some(event) = frames.next_event() {
-                    stream.event(&event.map_err(|_| oversized())?, out)?;
+                    told(&event.map_err(|_| oversized())?, mender.as_mut(), stream, out)?;
+                }
+            }
+            Self::Lines(lines) => {
+                lines.push(&chunk);
+                while let Some(line) = lines.next_line() {
+                    stream.data("", &line.map_err(|_| oversized())?, out)?;
                 }
             }
             Self::Binary(frames) => {
@@ -202,7 +311,13 @@ impl Framing {
     /// The end of the bytes.
     fn finish(&mut self, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
-            Self::Events(frames) => frames.take_rest().map_or(Ok(()), |event| stream.event(&event, out))?,
+            Self::Events(frames, mender) => {
+                frames.take_rest().map_or(Ok(()), |event| told(&event, mender.as_mut(), stream, out))?;
+                if let Some(end) = mender.as_mut().filter(|_| !stream.is_done()).and_then(Mender::missing_end) {
+                    stream.data("", &end, out)?;
+                }
+            }
+            Self::Lines(lines) => lines.take_rest().map_or(Ok(()), |line| stream.data("", &line, out))?,
             Self::Binary(frames) if frames.is_cut() && !stream.is_done() => {
                 return Err(Fault::new(snapshot::FailureClass::StreamBroken, "the stream ended inside a frame"));
             }
@@ -212,11 +327,29 @@ impl Framing {
     }
 }
 
+/// Gives the stream one event, as its dialect tells it.
+fn told(event: &Event, mender: Option<&mut Mender>, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let (Some(mender), Some(data)) = (mender, event.data()) else { return stream.event(event, out) };
+    let mended = if data.trim_ascii() == b"[DONE]" {
+        if let Some(end) = mender.missing_end() {
+            stream.data("", &end, out)?;
+        }
+        None
+    } else {
+        mender.mend(&data)?
+    };
+    match mended {
+        Some(mended) => stream.data("", &mended, out),
+        None => stream.event(event, out),
+    }
+}
+
 impl StreamReader {
     /// Takes bytes of the provider and gives bytes for the client.
     pub fn push(&mut self, chunk: Bytes) -> Pushed {
         match &mut self.0 {
             Reader::Same(same) => same.push(chunk),
+            Reader::None(_) => Pushed { bytes: Bytes::new(), fault: Some(not_streamed()) },
             Reader::Translated { stopped: true, .. } => Pushed::default(),
             Reader::Translated { framing, stream, stopped } => {
                 let mut out = Vec::new();
@@ -231,6 +364,7 @@ impl StreamReader {
     pub fn finish(&mut self) -> Pushed {
         match &mut self.0 {
             Reader::Same(same) => same.finish(),
+            Reader::None(_) => Pushed { bytes: Bytes::new(), fault: Some(not_streamed()) },
             Reader::Translated { stopped: true, .. } => Pushed::default(),
             Reader::Translated { framing, stream, stopped } => {
                 let mut out = Vec::new();
@@ -247,6 +381,7 @@ impl StreamReader {
         match &self.0 {
             Reader::Same(same) => error.event(client, same.events()),
             Reader::Translated { stream, .. } => stream.fail(client, error),
+            Reader::None(_) => error.event(client, 0),
         }
     }
 
@@ -256,6 +391,7 @@ impl StreamReader {
         match &self.0 {
             Reader::Same(same) => same.has_begun(),
             Reader::Translated { stream, .. } => stream.has_begun(),
+            Reader::None(_) => false,
         }
     }
 
@@ -265,6 +401,7 @@ impl StreamReader {
         match &self.0 {
             Reader::Same(same) => same.is_done(),
             Reader::Translated { stream, .. } => stream.is_done(),
+            Reader::None(_) => false,
         }
     }
 
@@ -274,8 +411,13 @@ impl StreamReader {
         match &self.0 {
             Reader::Same(same) => same.facts(),
             Reader::Translated { stream, .. } => stream.facts(),
+            Reader::None(facts) => facts,
         }
     }
+}
+
+fn not_streamed() -> Fault {
+    Fault::new(snapshot::FailureClass::InvalidResponse, "vectors are not streamed")
 }
 
 pub(crate) fn oversized() -> Fault {

@@ -1,18 +1,20 @@
 //! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
 //! are read for usage, the model, the end and errors.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memmem::Finder;
-use snapshot::{FailureClass, Surface};
+use snapshot::{FailureClass, Quirk, Surface};
 
 use crate::fault::Fault;
 use crate::head::{Head, Options};
 use crate::json::{Kind, Scanner, Wrong, write_text};
-use crate::passage::{Facts, Pushed, Whole, oversized};
-use crate::sse::{Event, Frames};
+use crate::passage::{CannotSay, Facts, Pushed, Target, Whole, oversized};
+use crate::quirks::{self, Mender};
+use crate::sse::{Event, Frames, Passing, missing_end};
 use crate::usage::{self, AnthropicUsage};
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
@@ -26,11 +28,15 @@ pub struct Same {
     request: Vec<Bytes>,
     /// The client did not ask for the usage of its stream, so the chunk that we asked for is taken out.
     hide_usage: bool,
+    /// Where the target differs from the dialect; of chat alone.
+    quirks: BTreeSet<Quirk>,
+    dropped: Vec<String>,
 }
 
 impl Same {
-    pub(crate) fn new(surface: Surface, head: &Head, body: &Bytes, upstream_model: &str) -> Self {
-        let streams_usage = matches!(surface, Surface::ChatCompletions | Surface::Completions);
+    pub(crate) fn new(surface: Surface, target: &Target<'_>, head: &Head, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
+        let quirks = if surface == Surface::ChatCompletions { target.quirks.clone() } else { BTreeSet::new() };
+        let streams_usage = matches!(surface, Surface::ChatCompletions | Surface::Completions) && !quirks.contains(&Quirk::NoStreamOptions);
         let hide_usage = head.stream && streams_usage && !head.include_usage;
         let mut splices: Vec<(Range<usize>, Bytes)> = Vec::new();
         if upstream_model != head.model {
@@ -42,7 +48,16 @@ impl Same {
             splices.push(ask_for_usage(head));
             splices.sort_by_key(|(range, _)| range.start);
         }
-        Self { surface, request: apply(body, &splices), hide_usage }
+        let request = apply(body, &splices);
+        if quirks.is_empty() {
+            return Ok(Self { surface, request, hide_usage, quirks, dropped: Vec::new() });
+        }
+        let asked = quirks::ask(request.concat().into(), &quirks, target.drops)?;
+        Ok(Self { surface, request: vec![asked.body], hide_usage, quirks, dropped: asked.dropped })
+    }
+
+    pub(crate) fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     pub(crate) fn surface(&self) -> Surface {
@@ -54,6 +69,11 @@ impl Same {
     }
 
     pub(crate) fn read_whole(&self, body: Bytes) -> Result<Whole, Fault> {
+        let mended = match Mender::new(&self.quirks, true) {
+            Some(mut mender) => mender.mend(&body)?,
+            None => None,
+        };
+        let body = mended.map_or(body, Bytes::from);
         let facts = read_object(self.surface, &body)?;
         Ok(Whole { body, facts, estimate: false })
     }
@@ -64,6 +84,7 @@ impl Same {
             hide_usage: self.hide_usage,
             events: 0,
             frames: Frames::default(),
+            mender: Mender::new(&self.quirks, !self.hide_usage),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
             begun: false,
@@ -121,9 +142,11 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
                 usage.take(json);
                 usage.usage()
             }
-            Surface::GenerateContent => usage::of_gemini(json),
+            Surface::GenerateContent | Surface::BatchEmbedContents => usage::of_gemini(json),
             Surface::Converse => usage::of_converse(json),
-            Surface::CohereChat => usage::of_cohere(json),
+            Surface::CohereChat | Surface::CohereEmbed => usage::of_cohere(json),
+            // Counts stand at the top of an answer of theirs; nobody is let through to it as it is.
+            Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
             Surface::CountTokens => None,
             Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => usage::of_openai(json),
@@ -201,6 +224,7 @@ pub(crate) struct SameStream {
     /// Events that passed; those of the Responses API are numbered.
     events: u64,
     frames: Frames,
+    mender: Option<Mender>,
     facts: Facts,
     anthropic: AnthropicUsage,
     begun: bool,
@@ -224,13 +248,20 @@ impl SameStream {
         let mut passing = Passing::default();
         self.frames.push(chunk);
         while let Some(event) = self.frames.next_event() {
+            let event = match event {
+                Ok(event) => self.mended(event).map_err(Box::new),
+                Err(_) => Err(Box::new(oversized())),
+            };
             let verdict = match &event {
                 Ok(event) => self.look(event),
-                Err(_) => Verdict::Fail(oversized()),
+                Err(fault) => Verdict::Fail((**fault).clone()),
             };
             match (verdict, event) {
                 (Verdict::Pass, Ok(event)) => {
                     self.events += 1;
+                    if self.done {
+                        self.missing_end(&mut passing);
+                    }
                     passing.add(event.raw);
                 }
                 (Verdict::Fail(fault), _) => {
@@ -250,16 +281,26 @@ impl SameStream {
         self.stopped = true;
         let mut passing = Passing::default();
         if let Some(event) = self.frames.take_rest() {
+            let event = match self.mended(event) {
+                Ok(event) => event,
+                Err(fault) => return Pushed { bytes: Bytes::new(), fault: Some(fault) },
+            };
             match self.look(&event) {
                 Verdict::Fail(fault) => return Pushed { bytes: Bytes::new(), fault: Some(fault) },
                 // An event without its blank line was cut off, unless it is the last word.
                 Verdict::Pass if self.done || self.finished => {
                     let missing = missing_end(&event.raw);
+                    if self.done {
+                        self.missing_end(&mut passing);
+                    }
                     passing.add(event.raw);
                     passing.add(Bytes::from_static(missing));
                 }
                 Verdict::Pass | Verdict::Hide => {}
             }
+        }
+        if !self.done {
+            self.missing_end(&mut passing);
         }
         if !self.done && self.finished && matches!(self.surface, Surface::ChatCompletions | Surface::Completions) {
             // Some servers never say it, and clients wait for it.
@@ -273,6 +314,25 @@ impl SameStream {
     /// How many events passed.
     pub(crate) fn events(&self) -> u64 {
         self.events
+    }
+
+    /// A reason to finish that the server left out goes before its last word.
+    fn missing_end(&mut self, passing: &mut Passing) {
+        if let Some(end) = self.mender.as_mut().and_then(Mender::missing_end) {
+            self.finished = true;
+            passing.add([b"data: ", &*end, b"\n\n"].concat().into());
+        }
+    }
+
+    /// The event as OpenAI would tell it.
+    fn mended(&mut self, event: Event) -> Result<Event, Fault> {
+        let (Some(mender), Some(data)) = (&mut self.mender, event.data()) else { return Ok(event) };
+        if data.trim_ascii() == b"[DONE]" {
+            return Ok(event);
+        }
+        let Some(mended) = mender.mend(&data)? else { return Ok(event) };
+        let name = event.name().map_or_else(Vec::new, |name| [b"event: ", name, b"\n"].concat());
+        Ok(Event { raw: [&name, &b"data: "[..], &mended, b"\n\n"].concat().into() })
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -307,7 +367,11 @@ impl SameStream {
             | Surface::Embeddings
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat => self.look_at_chunk(event, &data),
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed => self.look_at_chunk(event, &data),
             Surface::Responses | Surface::Messages | Surface::CountTokens => self.look_at_named(event, &data),
         }
     }
@@ -400,38 +464,4 @@ fn is_null(after: &[u8]) -> bool {
 fn is_delta(name: &[u8]) -> bool {
     matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop")
         || (name.starts_with(b"response.") && name.ends_with(b".delta"))
-}
-
-/// What a last event lacks of the blank line that ends it. A `\r` at the very end may have been waited for as half of `\r\n`.
-fn missing_end(raw: &[u8]) -> &'static [u8] {
-    match raw {
-        [.., b'\n' | b'\r', b'\r' | b'\n'] if !raw.ends_with(b"\r\n") => b"",
-        [.., b'\n' | b'\r'] => b"\n",
-        _ => b"\n\n",
-    }
-}
-
-/// Events on their way to the client. While they follow each other in one chunk they stay one slice of it.
-#[derive(Default)]
-struct Passing {
-    first: Bytes,
-    rest: BytesMut,
-}
-
-impl Passing {
-    fn add(&mut self, raw: Bytes) {
-        if self.first.is_empty() {
-            self.first = raw;
-        } else if self.rest.is_empty() {
-            self.rest.reserve(self.first.len() + raw.len());
-            self.rest.extend_from_slice(&self.first);
-            self.rest.extend_from_slice(&raw);
-        } else {
-            self.rest.extend_from_slice(&raw);
-        }
-    }
-
-    fn take(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
-    }
 }

@@ -165,9 +165,14 @@ fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad
         Surface::Completions => chat::complete(&Asked::of_completions(&request)?, config, dice),
         Surface::Responses => responses::answer(&Asked::of_responses(&request)?, config, dice),
         Surface::Messages => messages::answer(&Asked::of_messages(&request)?, config, dice),
-        Surface::CountTokens | Surface::GenerateContent | Surface::Converse | Surface::CohereChat => {
-            Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None })
-        }
+        Surface::CountTokens
+        | Surface::GenerateContent
+        | Surface::Converse
+        | Surface::CohereChat
+        | Surface::BatchEmbedContents
+        | Surface::CohereEmbed
+        | Surface::OllamaChat
+        | Surface::OllamaEmbed => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
     }
 }
 
@@ -186,7 +191,7 @@ fn fault_of(config: &Simulated, turn: u64) -> Option<SimulatedFault> {
 fn error_body(surface: Surface, status: u16, message: &str, param: Option<&str>) -> Value {
     let openai = |kind: &str, code: Value| json!({ "error": { "message": message, "type": kind, "param": param, "code": code } });
     match surface.dialect() {
-        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => match status {
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => match status {
             401 => openai("invalid_request_error", json!("invalid_api_key")),
             404 => openai("invalid_request_error", json!("model_not_found")),
             429 => openai("requests", json!("rate_limit_exceeded")),

@@ -162,6 +162,40 @@ fn find_end(text: &[u8], searched: &mut usize, line: &mut usize, said: &mut bool
     }
 }
 
+/// What a last event lacks of the blank line that ends it. A `\r` at the very end may have been waited for as half of `\r\n`.
+pub(crate) fn missing_end(raw: &[u8]) -> &'static [u8] {
+    match raw {
+        [.., b'\n' | b'\r', b'\r' | b'\n'] if !raw.ends_with(b"\r\n") => b"",
+        [.., b'\n' | b'\r'] => b"\n",
+        _ => b"\n\n",
+    }
+}
+
+/// Events on their way to the client. While they follow each other in one chunk they stay one slice of it.
+#[derive(Default)]
+pub(crate) struct Passing {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Passing {
+    pub(crate) fn add(&mut self, raw: Bytes) {
+        if self.first.is_empty() {
+            self.first = raw;
+        } else if self.rest.is_empty() {
+            self.rest.reserve(self.first.len() + raw.len());
+            self.rest.extend_from_slice(&self.first);
+            self.rest.extend_from_slice(&raw);
+        } else {
+            self.rest.extend_from_slice(&raw);
+        }
+    }
+
+    pub(crate) fn take(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};

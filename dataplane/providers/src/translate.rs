@@ -12,6 +12,7 @@ mod cohere;
 mod converse;
 mod gemini;
 mod names;
+mod ollama;
 mod openai;
 mod responses;
 mod stream;
@@ -25,8 +26,10 @@ use crate::fault::Fault;
 use crate::passage::{CannotSay, Facts};
 
 use anthropic::stream::ToAnthropic;
+pub(crate) use chat::id_of_call;
 use names::{Fit, Names};
 use openai::chunks::ToOpenAi;
+pub(crate) use openai::thoughts_and_words;
 use responses::events::ToResponses;
 pub(crate) use stream::Stream;
 use stream::Writer;
@@ -48,7 +51,14 @@ pub(crate) struct Translation {
 
 /// How a chat of this client can be told to a provider that speaks these surfaces: the first of them that can.
 pub(crate) fn target(client: Surface, speaks: &std::collections::BTreeSet<Surface>) -> Option<Surface> {
-    let chats = [Surface::ChatCompletions, Surface::Messages, Surface::GenerateContent, Surface::Converse, Surface::CohereChat];
+    let chats = [
+        Surface::ChatCompletions,
+        Surface::Messages,
+        Surface::GenerateContent,
+        Surface::Converse,
+        Surface::CohereChat,
+        Surface::OllamaChat,
+    ];
     let has_reader = matches!(client, Surface::ChatCompletions | Surface::Messages | Surface::Responses);
     chats.into_iter().find(|surface| has_reader && *surface != client && speaks.contains(surface))
 }
@@ -65,9 +75,11 @@ impl Translation {
             | Surface::CountTokens
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat => {
-                return Err(CannotSay::Surface { surface: client });
-            }
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed => return Err(CannotSay::Surface { surface: client }),
         };
         let asked = if client == Surface::Responses { responses::Asked::of(body, &request)? } else { responses::Asked::default() };
         let names = Names::fit(&mut request, fit(upstream));
@@ -78,9 +90,14 @@ impl Translation {
             Surface::GenerateContent => gemini::write_request(&request, upstream_model, &mut out)?,
             Surface::Converse => converse::write_request(&request, upstream_model, &mut out)?,
             Surface::CohereChat => cohere::write_request(&request, upstream_model, &mut out)?,
-            Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
-                return Err(CannotSay::Surface { surface: client });
-            }
+            Surface::OllamaChat => ollama::write_request(&request, upstream_model, &mut out)?,
+            Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::CountTokens
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaEmbed => return Err(CannotSay::Surface { surface: client }),
         }
         let include_usage = client == Surface::ChatCompletions && request.include_usage;
         Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names, asked })
@@ -97,9 +114,14 @@ impl Translation {
             Surface::GenerateContent => gemini::read_answer(body)?,
             Surface::Converse => converse::read_answer(body)?,
             Surface::CohereChat => cohere::read_answer(body)?,
-            Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
-                return Err(not_an_answer("nobody reads it"));
-            }
+            Surface::OllamaChat => ollama::read_answer(body)?,
+            Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::CountTokens
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaEmbed => return Err(not_an_answer("nobody reads it")),
         };
         let told = (!answer.model.is_empty()).then(|| answer.model.clone().into_owned());
         if told.is_none() {
@@ -116,7 +138,11 @@ impl Translation {
             | Surface::CountTokens
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat => openai::write_answer(&answer, &mut out),
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed => openai::write_answer(&answer, &mut out),
         }
         Ok((out.into(), Facts { usage: answer.usage, model: told }))
     }
@@ -131,7 +157,11 @@ impl Translation {
             | Surface::CountTokens
             | Surface::GenerateContent
             | Surface::Converse
-            | Surface::CohereChat => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
         };
         Stream::new(self.upstream, writer, &self.model, self.names.clone())
     }
@@ -145,6 +175,10 @@ fn fit(upstream: Surface) -> Fit {
         Surface::ChatCompletions
         | Surface::Converse
         | Surface::CohereChat
+        | Surface::BatchEmbedContents
+        | Surface::CohereEmbed
+        | Surface::OllamaChat
+        | Surface::OllamaEmbed
         | Surface::Completions
         | Surface::Embeddings
         | Surface::CountTokens

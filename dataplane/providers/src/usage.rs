@@ -74,6 +74,7 @@ struct Details {
 struct Wire {
     prompt_tokens: Count,
     completion_tokens: Count,
+    total_tokens: Count,
     prompt_tokens_details: Option<Details>,
     completion_tokens_details: Option<Details>,
     input_tokens: Count,
@@ -96,11 +97,16 @@ pub fn of_openai(json: &[u8]) -> Option<Usage> {
     }
     let read = wire.prompt_tokens_details.or(wire.input_tokens_details).unwrap_or_default();
     let written = wire.completion_tokens_details.or(wire.output_tokens_details).unwrap_or_default();
-    let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    let (prompt, mut completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    // Some servers count thoughts in the total alone.
+    let thought = written.reasoning_tokens.or_none();
+    if thought > 0 && wire.total_tokens.0 == Some(prompt.saturating_add(completion).saturating_add(thought)) {
+        completion = completion.saturating_add(thought);
+    }
     // Some servers tell more cached tokens than tokens; a part is never more than the whole.
     let cached = read.cached_tokens.0.unwrap_or(0).min(prompt);
     let cache_write = read.cache_write_tokens.0.unwrap_or(0).min(prompt - cached);
-    Some(Usage { prompt, completion, cached, cache_write, reasoning: written.reasoning_tokens.0.unwrap_or(0).min(completion) })
+    Some(Usage { prompt, completion, cached, cache_write, reasoning: thought.min(completion) })
 }
 
 /// Gemini's `usageMetadata`. Thoughts are not among the candidates' tokens, and what tools read is not among the prompt's.

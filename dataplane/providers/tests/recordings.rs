@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use providers::head::Head;
-use providers::passage::{Facts, Passage};
+use providers::passage::{Facts, Passage, Target};
 use serde_json::{Map, Value, json};
-use snapshot::Surface;
+use snapshot::{Quirk, Surface};
 
 fn folder() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a test is told where recordings are")]
@@ -69,8 +69,17 @@ fn recordings() -> Vec<Recording> {
             let json = |name: &str| serde_json::from_slice::<Value>(&read(name)?).ok();
             let (Some(expected), Some(meta)) = (json("expect.json"), json("meta.json")) else { continue };
             let path = meta["url"].as_str().unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+            // A list of answers is the form that a stream of Gemini has for those who do not ask for events.
+            let (list, whole) = read("response.json")
+                .map_or((None, None), |body| if body.starts_with(b"[") { (Some(body), None) } else { (None, Some(body)) });
+            let stream =
+                read("response.sse").or_else(|| read("response.bin")).or(list).or_else(|| read("response.events.jsonl").map(framed));
             let surface = match path {
                 path if path.ends_with("/chat/completions") => Surface::ChatCompletions,
+                // Some recordings do not tell where; these are told by what they hold.
+                path if path.is_empty() && whole.as_ref().or(stream.as_ref()).is_some_and(|body| is_of_openai(body)) => {
+                    Surface::ChatCompletions
+                }
                 path if path.ends_with("/messages") => Surface::Messages,
                 path if path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent") => Surface::GenerateContent,
                 path if path.ends_with("/converse") || path.ends_with("/converse-stream") => Surface::Converse,
@@ -81,10 +90,6 @@ fn recordings() -> Vec<Recording> {
                 continue;
             }
             let name = format!("{provider}/{}", case.file_name().unwrap_or_default().to_string_lossy());
-            // A list of answers is the form that a stream of Gemini has for those who do not ask for events.
-            let (list, whole) = read("response.json")
-                .map_or((None, None), |body| if body.starts_with(b"[") { (Some(body), None) } else { (None, Some(body)) });
-            let stream = read("response.sse").or_else(|| read("response.bin")).or(list);
             found.push(Recording { name, surface, expected, whole, stream });
         }
     }
@@ -92,7 +97,34 @@ fn recordings() -> Vec<Recording> {
     found
 }
 
+/// Events of a recording that did not keep their frames.
+fn framed(lines: Bytes) -> Bytes {
+    let lines = String::from_utf8(lines.to_vec()).expect("UTF-8");
+    let events = lines.lines().filter(|line| !line.is_empty()).map(|line| format!("data: {line}\n\n"));
+    events.chain(["data: [DONE]\n\n".to_owned()]).collect::<String>().into()
+}
+
+fn is_of_openai(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    text.contains("\"choices\"") && text.contains("chat.completion")
+}
+
+/// Where the servers of a folder differ, by their preset; those that have none are taken as they are.
+fn quirks(folder: &str) -> BTreeSet<Quirk> {
+    // Some proxy in front of another dialect, which numbers calls by that dialect's blocks.
+    if folder == "openai-compatible" {
+        return BTreeSet::from([Quirk::CallIds]);
+    }
+    let table = include_str!("../../../crds/catalog/src/presets.tsv");
+    let row = table.lines().find(|line| line.split('\t').next() == Some(folder)).unwrap_or_default();
+    row.split('\t').nth(5).unwrap_or_default().split(' ').filter_map(Quirk::of).collect()
+}
+
 fn passage(client: Surface, upstream: Surface, stream: bool, include_usage: bool) -> Passage {
+    passage_with(client, upstream, stream, include_usage, &BTreeSet::new())
+}
+
+fn passage_with(client: Surface, upstream: Surface, stream: bool, include_usage: bool, quirks: &BTreeSet<Quirk>) -> Passage {
     let mut request = json!({ "model": "m", "max_tokens": 9, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
     if client == Surface::Responses {
         request = json!({ "model": "m", "stream": stream, "input": "x" });
@@ -102,7 +134,8 @@ fn passage(client: Surface, upstream: Surface, stream: bool, include_usage: bool
     }
     let body = Bytes::from(request.to_string());
     let head = Head::read(client, &body).expect("a request");
-    Passage::choose(client, &BTreeSet::from([upstream]), &head, &body, "m").expect("a passage")
+    let speaks = BTreeSet::from([upstream]);
+    Passage::toward(client, &Target { speaks: &speaks, quirks, drops: false }, &head, &body, "m").expect("a passage")
 }
 
 /// Feeds a stream, cut at the places that `cut` gives.
@@ -147,7 +180,10 @@ fn read_chunks(stream: &[u8]) -> Value {
         }
         let chunk: Value = serde_json::from_str(line).expect("JSON");
         usage = if chunk["usage"].is_object() { chunk["usage"].clone() } else { usage };
-        let choice = &chunk["choices"][0];
+        // Of several choices the first is read.
+        let first =
+            chunk["choices"].as_array().and_then(|choices| choices.iter().find(|choice| choice["index"].as_u64().unwrap_or(0) == 0));
+        let choice = first.unwrap_or(&Value::Null);
         said.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
         thought.push_str(choice["delta"]["reasoning_content"].as_str().unwrap_or_default());
         if choice["finish_reason"].is_string() {
@@ -429,6 +465,35 @@ fn recorded_answers_of_all_are_read_right_by_a_client_of_responses() {
         }
     }
     println!("{read} recordings read, {} faults", faults.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn recorded_answers_of_servers_that_speak_as_openai_are_read_right_each_with_its_preset() {
+    let mut faults = Vec::new();
+    let mut read = BTreeSet::new();
+    for Recording { name, expected, whole, stream, .. } in
+        recordings().into_iter().filter(|recording| recording.surface == Surface::ChatCompletions)
+    {
+        read.insert(name.clone());
+        let quirks = quirks(name.split('/').next().unwrap_or_default());
+        let chat = Surface::ChatCompletions;
+        if let Some(whole) = whole {
+            let answer = passage_with(chat, chat, false, false, &quirks).read_whole(whole);
+            let answer = answer.unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+            faults.extend(compare(&name, &read_completion(&answer.body), &expected));
+            let usage = answer.facts.usage.map(|usage| (usage.prompt, usage.completion));
+            assert_eq!(usage.map(|usage| usage.1), expected["usage"]["completion_tokens"].as_u64(), "{name}");
+        }
+        if let Some(stream) = stream {
+            let passage = passage_with(chat, chat, true, true, &quirks);
+            for (way, cut) in cuts() {
+                let (out, _) = feed(&passage, &stream, cut).unwrap_or_else(|fault| panic!("{name} {way}: {fault}"));
+                faults.extend(compare(&format!("{name} {way}"), &read_chunks(&out), &expected));
+            }
+        }
+    }
+    println!("{} recordings read, {} faults", read.len(), faults.len());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

@@ -15,6 +15,8 @@ pub enum Dialect {
     Bedrock,
     /// Cohere's API, version 2. Providers alone speak it.
     Cohere,
+    /// Ollama's own API. Providers alone speak it.
+    Ollama,
 }
 
 /// What a call is for; what a key may be allowed. Two surfaces may serve one operation.
@@ -65,6 +67,14 @@ pub enum Surface {
     Converse,
     /// `POST /v2/chat` (Cohere)
     CohereChat,
+    /// `POST /v1beta/models/{model}:batchEmbedContents` (Gemini)
+    BatchEmbedContents,
+    /// `POST /v2/embed` (Cohere)
+    CohereEmbed,
+    /// `POST /api/chat` (Ollama)
+    OllamaChat,
+    /// `POST /api/embed` (Ollama)
+    OllamaEmbed,
 }
 
 impl Surface {
@@ -78,9 +88,10 @@ impl Surface {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
-            Self::GenerateContent => Dialect::Gemini,
+            Self::GenerateContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
-            Self::CohereChat => Dialect::Cohere,
+            Self::CohereChat | Self::CohereEmbed => Dialect::Cohere,
+            Self::OllamaChat | Self::OllamaEmbed => Dialect::Ollama,
         }
     }
 
@@ -88,11 +99,15 @@ impl Surface {
     #[must_use]
     pub fn operation(self) -> Operation {
         match self {
-            Self::ChatCompletions | Self::Messages | Self::CountTokens | Self::GenerateContent | Self::Converse | Self::CohereChat => {
-                Operation::Chat
-            }
+            Self::ChatCompletions
+            | Self::Messages
+            | Self::CountTokens
+            | Self::GenerateContent
+            | Self::Converse
+            | Self::CohereChat
+            | Self::OllamaChat => Operation::Chat,
             Self::Completions => Operation::Completions,
-            Self::Embeddings => Operation::Embeddings,
+            Self::Embeddings | Self::BatchEmbedContents | Self::CohereEmbed | Self::OllamaEmbed => Operation::Embeddings,
             Self::Responses => Operation::Responses,
         }
     }
@@ -110,7 +125,9 @@ impl Surface {
             Self::CountTokens => "/messages/count_tokens",
             Self::GenerateContent => "/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
-            Self::CohereChat => "/chat",
+            Self::CohereChat | Self::OllamaChat => "/chat",
+            Self::BatchEmbedContents => "/models/{model}:batchEmbedContents",
+            Self::CohereEmbed | Self::OllamaEmbed => "/embed",
         }
     }
 
@@ -126,7 +143,11 @@ impl Surface {
             | Self::Responses
             | Self::Messages
             | Self::CountTokens
-            | Self::CohereChat => self.path(),
+            | Self::CohereChat
+            | Self::BatchEmbedContents
+            | Self::CohereEmbed
+            | Self::OllamaChat
+            | Self::OllamaEmbed => self.path(),
         }
     }
 
@@ -143,6 +164,10 @@ impl Surface {
             Self::GenerateContent => "generate_content",
             Self::Converse => "converse",
             Self::CohereChat => "cohere_chat",
+            Self::BatchEmbedContents => "batch_embed_contents",
+            Self::CohereEmbed => "cohere_embed",
+            Self::OllamaChat => "ollama_chat",
+            Self::OllamaEmbed => "ollama_embed",
         }
     }
 }

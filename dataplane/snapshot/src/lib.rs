@@ -19,6 +19,7 @@ pub mod keytext;
 mod money;
 mod policy;
 mod provider;
+mod quirk;
 mod secret;
 mod usage;
 
@@ -40,6 +41,7 @@ pub use provider::{
     AuthStyle, Azure, AzureApi, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts,
     Visibility,
 };
+pub use quirk::Quirk;
 pub use secret::{Credentials, Secret};
 pub use usage::Usage;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Surface};
+use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Quirk, Surface};
 
 /// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub struct Provider {
     pub models: Vec<Model>,
     /// Namespaces that may use it.
     pub visibility: Visibility,
+    /// Where it differs from the dialect that it speaks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub quirks: BTreeSet<Quirk>,
+    /// Fields that it cannot be told are left out, and the client is told so; otherwise the call is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drops: bool,
+    /// The catalog's word for it, where its type does not tell who answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<String>,
 }
 
 /// The type of a provider, with what only this type has.
@@ -42,6 +51,10 @@ pub enum ProviderKind {
     VertexAi(Endpoint),
     /// OpenAI's models at Azure.
     AzureOpenAi(Azure),
+    /// Mistral, which speaks OpenAI's dialect with quirks of its own.
+    Mistral(Endpoint),
+    /// Ollama, by its own API.
+    Ollama(Endpoint),
     /// Answers made inside the process.
     Simulated(Simulated),
 }
@@ -58,7 +71,9 @@ impl ProviderKind {
             | Self::Bedrock(endpoint)
             | Self::Cohere(endpoint)
             | Self::VertexAi(endpoint)
-            | Self::AzureOpenAi(Azure { endpoint, .. }) => Some(endpoint),
+            | Self::AzureOpenAi(Azure { endpoint, .. })
+            | Self::Mistral(endpoint)
+            | Self::Ollama(endpoint) => Some(endpoint),
             Self::Simulated(_) => None,
         }
     }
@@ -74,7 +89,9 @@ impl ProviderKind {
             | Self::Bedrock(endpoint)
             | Self::Cohere(endpoint)
             | Self::VertexAi(endpoint)
-            | Self::AzureOpenAi(Azure { endpoint, .. }) => Some(endpoint),
+            | Self::AzureOpenAi(Azure { endpoint, .. })
+            | Self::Mistral(endpoint)
+            | Self::Ollama(endpoint) => Some(endpoint),
             Self::Simulated(_) => None,
         }
     }
@@ -91,6 +108,8 @@ impl ProviderKind {
             Self::Cohere(_) => "Cohere",
             Self::VertexAi(_) => "VertexAI",
             Self::AzureOpenAi(_) => "AzureOpenAI",
+            Self::Mistral(_) => "Mistral",
+            Self::Ollama(_) => "Ollama",
             Self::Simulated(_) => "Simulated",
         }
     }

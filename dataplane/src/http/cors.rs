@@ -32,7 +32,7 @@ pub(super) fn tell(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("x-request-id, x-portolan-call-id, x-portolan-estimate, retry-after"),
+        HeaderValue::from_static("x-request-id, x-portolan-call-id, x-portolan-estimate, x-portolan-dropped, retry-after"),
     );
 }
 

@@ -25,7 +25,9 @@ pub(super) fn list(live: &Live, grant: &Grant, dialect: Dialect) -> Bytes {
     let visible = routing::visible(live, grant);
     let models: Vec<Value> = visible.iter().map(|(name, candidates)| one(name, owner(candidates), dialect)).collect();
     let list = match dialect {
-        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => json!({ "object": "list", "data": models }),
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => {
+            json!({ "object": "list", "data": models })
+        }
         Dialect::Anthropic => {
             let first = visible.first().map(|(name, _)| *name);
             let last = visible.last().map(|(name, _)| *name);
@@ -56,7 +58,7 @@ fn owner<'a>(candidates: &[&'a Candidate]) -> &'a str {
 
 fn one(name: &str, owner: &str, dialect: Dialect) -> Value {
     match dialect {
-        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => {
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => {
             json!({ "id": name, "object": "model", "created": CREATED, "owned_by": owner })
         }
         Dialect::Anthropic => json!({ "type": "model", "id": name, "display_name": name, "created_at": "2025-01-01T00:00:00Z" }),

@@ -124,6 +124,11 @@ fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
     if reply.estimate {
         headers.insert("x-portolan-estimate", HeaderValue::from_static("true"));
     }
+    if !reply.dropped.is_empty()
+        && let Ok(dropped) = HeaderValue::from_str(&reply.dropped)
+    {
+        headers.insert("x-portolan-dropped", dropped);
+    }
     response
 }
 

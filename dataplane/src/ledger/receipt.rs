@@ -73,7 +73,8 @@ impl<'a> Receipt<'a> {
             Ending::Failed(class) => ("failed", Some(class.word())),
             Ending::ClientGone => ("client_gone", None),
         };
-        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.price(attempt.declared, &attempt.model));
+        let prompt = outcome.usage.map_or(0, |usage| usage.prompt);
+        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.price(attempt.declared, &attempt.model, prompt));
         let cost = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
         Self { from: outcome, outcome: word, code, cost, priced: price.is_some() }
     }

@@ -19,6 +19,8 @@ pub(super) fn path(kind: &ProviderKind, surface: Surface, model: &str, stream: b
         | ProviderKind::Gemini(_)
         | ProviderKind::Bedrock(_)
         | ProviderKind::Cohere(_)
+        | ProviderKind::Mistral(_)
+        | ProviderKind::Ollama(_)
         | ProviderKind::Simulated(_) => (if stream { surface.stream_path() } else { surface.path() }.to_owned(), &b""[..]),
     };
     let base = kind.endpoint().map_or("/v1", |endpoint| endpoint.base_path.as_str());
@@ -57,7 +59,11 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::Responses
             | Surface::CountTokens
             | Surface::Converse
-            | Surface::CohereChat,
+            | Surface::CohereChat
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaChat
+            | Surface::OllamaEmbed,
             _,
         ) => return None,
     };
@@ -93,6 +99,8 @@ impl Publishers {
             | ProviderKind::Anthropic(_)
             | ProviderKind::Gemini(_)
             | ProviderKind::Cohere(_)
+            | ProviderKind::Mistral(_)
+            | ProviderKind::Ollama(_)
             | ProviderKind::AzureOpenAi(_)
             | ProviderKind::Simulated(_) => None,
         }

@@ -81,7 +81,7 @@ pub struct LiveProvider {
     speaks: BTreeSet<Surface>,
     paths: HashMap<Surface, PathAndQuery>,
     publishers: Option<paths::Publishers>,
-    prices: Vec<Option<Price>>,
+    prices: Vec<Priced>,
 }
 
 impl LiveProvider {
@@ -114,12 +114,14 @@ impl LiveProvider {
             prices: provider
                 .models
                 .iter()
-                .map(|model| {
-                    let named = || catalog_price(provider, model.upstream_name.as_str());
-                    // What a deployment is called says nothing of its model; what clients call it may.
-                    let azure = matches!(provider.kind, ProviderKind::AzureOpenAi(_));
-                    let called = || azure.then(|| catalog_price(provider, model.name.as_str())).flatten();
-                    model.price.or_else(named).or_else(called)
+                .map(|model| match model.price {
+                    Some(price) => Priced::Always(price),
+                    None => {
+                        let named = catalog_price(provider, model.upstream_name.as_str());
+                        // What a deployment is called says nothing of its model; what clients call it may.
+                        let azure = matches!(provider.kind, ProviderKind::AzureOpenAi(_));
+                        if azure && named.of(0).is_none() { catalog_price(provider, model.name.as_str()) } else { named }
+                    }
                 })
                 .collect(),
             provider: provider.clone(),
@@ -148,18 +150,40 @@ impl LiveProvider {
         self.publishers.as_ref().map_or(&self.speaks, |publishers| publishers.speak(model))
     }
 
-    /// What tokens cost: of a declared model by its place, of any other by the catalog. `None`: unpriced.
+    /// What tokens of a call with a prompt of so many cost: of a declared model by its place, of any other by the catalog.
+    /// `None`: unpriced.
     #[must_use]
-    pub fn price(&self, declared: Option<usize>, upstream_model: &str) -> Option<Price> {
+    pub fn price(&self, declared: Option<usize>, upstream_model: &str, prompt: u64) -> Option<Price> {
         match declared {
-            Some(place) => self.prices.get(place).copied().flatten(),
-            None => catalog_price(&self.provider, upstream_model),
+            Some(place) => self.prices.get(place)?.of(prompt),
+            None => catalog_price(&self.provider, upstream_model).of(prompt),
         }
     }
 }
 
-/// A simulated provider costs nothing; who answers behind an OpenAI-compatible URL is not known to the catalog.
-fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
+/// What a model costs.
+#[derive(Debug)]
+enum Priced {
+    /// This, whatever the call.
+    Always(Price),
+    /// What the catalog lists, which may depend on the prompt's length.
+    Listed(catalog::Facts),
+    /// Nobody knows.
+    Never,
+}
+
+impl Priced {
+    fn of(&self, prompt: u64) -> Option<Price> {
+        match self {
+            Self::Always(price) => Some(*price),
+            Self::Listed(facts) => facts.price_of(prompt),
+            Self::Never => None,
+        }
+    }
+}
+
+/// A simulated provider costs nothing; who answers behind an OpenAI-compatible URL is known by its preset alone.
+fn catalog_price(provider: &Provider, model: &str) -> Priced {
     let word = match &provider.kind {
         ProviderKind::OpenAi(_) => "openai",
         ProviderKind::Anthropic(_) => "anthropic",
@@ -168,13 +192,18 @@ fn catalog_price(provider: &Provider, model: &str) -> Option<Price> {
         ProviderKind::Cohere(_) => "cohere",
         ProviderKind::VertexAi(_) => "vertex_ai",
         ProviderKind::AzureOpenAi(_) => "azure",
-        ProviderKind::OpenAiCompatible(_) => return None,
+        ProviderKind::Mistral(_) => "mistral",
+        ProviderKind::Ollama(_) => "ollama",
+        ProviderKind::OpenAiCompatible(_) => match provider.catalog.as_deref() {
+            Some(word) => word,
+            None => return Priced::Never,
+        },
         ProviderKind::Simulated(_) => {
             let free = snapshot::NanoUsd(0);
-            return Some(Price { input: free, output: free, cached: None, cache_write: None });
+            return Priced::Always(Price { input: free, output: free, cached: None, cache_write: None });
         }
     };
-    catalog::look_up(word, model).and_then(|facts| facts.price)
+    catalog::look_up(word, model).map_or(Priced::Never, Priced::Listed)
 }
 
 fn header_of(style: &AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {

@@ -123,7 +123,7 @@ impl Entry {
         self.hold = None;
         if let Some(mut outcome) = self.outcome.take() {
             outcome.total = self.clock.now() - self.began;
-            let Trace { attempt, attempts, translated, wait, detail } = std::mem::take(&mut self.trace);
+            let Trace { attempt, attempts, translated, dropped: _, wait, detail } = std::mem::take(&mut self.trace);
             outcome.attempt = attempt;
             outcome.attempts = attempts;
             outcome.translated = translated;

@@ -252,6 +252,7 @@ fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, c
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
     const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+    const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
     let provider = &attempt.provider;
     let path = provider.path(passage.surface(), &attempt.model, stream).ok_or("the provider does not speak this surface")?;
     let mut request = Request::new(Pieces::new(body));
@@ -267,6 +268,8 @@ fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, c
             JSON
         } else if passage.surface() == Surface::Converse {
             FRAMES
+        } else if passage.surface() == Surface::OllamaChat {
+            LINES
         } else {
             EVENTS
         },

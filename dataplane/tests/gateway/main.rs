@@ -24,6 +24,7 @@ mod manifests;
 mod native;
 mod origins;
 mod provider;
+mod quirks;
 mod receipts;
 mod revisions;
 mod tenancy;

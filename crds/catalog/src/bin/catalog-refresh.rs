@@ -1,6 +1,6 @@
 //! `catalog-refresh LIST.json [TABLE.tsv]`: writes the table of the catalog from a price list (an object with `meta` and
 //! `models: [{id, provider, model?, price: {input, output, cached_input, cache_write}, context, max_output}]`, prices as
-//! decimal texts of dollars per million tokens). Without a second name it prints the table.
+//! decimal texts of dollars per million tokens, `tiers: [{above_input_tokens, input, ..}]` among them). Without a second name it prints the table.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,6 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Prices of prompts longer than so many tokens; with some providers of so many already.
+fn tier(tier: &Value, from_there_on: bool) -> Option<String> {
+    let above = tier["above_input_tokens"].as_u64()? - u64::from(from_there_on);
+    let price = |name: &str| tier[name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
+    Some(format!("{above}:{}:{}:{}:{}", price("input"), price("output"), price("cached_input"), price("cache_write")))
+}
+
 fn table(list: &Value) -> Result<String, Box<dyn Error>> {
     let models = list["models"].as_array().ok_or("the list has no `models`")?;
     let mut rows: BTreeMap<(&str, &str), String> = BTreeMap::new();
@@ -32,8 +39,10 @@ fn table(list: &Value) -> Result<String, Box<dyn Error>> {
         let price =
             |name: &str| model["price"][name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
         let tokens = |name: &str| model[name].as_u64().map(|tokens| tokens.to_string()).unwrap_or_default();
-        let row = [price("input"), price("output"), price("cached_input"), price("cache_write"), tokens("context"), tokens("max_output")]
-            .join("\t");
+        let tiers: Vec<String> =
+            model["price"]["tiers"].as_array().into_iter().flatten().filter_map(|one| tier(one, provider == "xai")).collect();
+        let prices = [price("input"), price("output"), price("cached_input"), price("cache_write")];
+        let row = [prices.join("\t"), tokens("context"), tokens("max_output"), tiers.join(";")].join("\t");
         // Of two rows for one name the one with a price is the better.
         let slot = rows.entry((provider, name)).or_default();
         if slot.is_empty() || slot.starts_with('\t') {

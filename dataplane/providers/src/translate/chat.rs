@@ -262,7 +262,7 @@ pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
 
 /// The id of a call that an answer makes. A server that gives none gets one of ours: calls are told apart by it, in this
 /// answer and among those before it in the conversation.
-pub(super) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a, str> {
+pub(crate) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a, str> {
     if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { safe_id(id) }
 }
 

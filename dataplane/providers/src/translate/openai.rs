@@ -175,6 +175,19 @@ pub(super) fn said(content: Option<&RawValue>) -> Result<Vec<Part<'_>>, CannotSa
     Ok(parts)
 }
 
+/// Thoughts and words of a list of parts.
+pub(crate) fn thoughts_and_words(list: &RawValue) -> Result<(String, String), CannotSay> {
+    let (mut thoughts, mut words) = (String::new(), String::new());
+    for part in said(Some(list))? {
+        match part {
+            Part::Thinking { text, .. } => thoughts.push_str(&text),
+            Part::Text { text, .. } => words.push_str(&text),
+            Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } | Part::Plan(_) => {}
+        }
+    }
+    Ok((thoughts, words))
+}
+
 fn image(raw: &RawValue) -> Result<Image<'_>, CannotSay> {
     #[derive(Deserialize)]
     struct Url<'a> {

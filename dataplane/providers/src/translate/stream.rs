@@ -9,7 +9,7 @@ use super::chat::{News, Piece};
 use super::names::Names;
 use super::openai::chunks::ToOpenAi;
 use super::responses::events::ToResponses;
-use super::{anthropic, cohere, converse, gemini, not_an_answer, openai};
+use super::{anthropic, cohere, converse, gemini, not_an_answer, ollama, openai};
 use crate::fault::{ClientError, Fault};
 use crate::passage::Facts;
 use crate::sse::Event;
@@ -22,6 +22,7 @@ enum Reader {
     Gemini(gemini::stream::Reader),
     Converse(converse::stream::Reader),
     Cohere(cohere::stream::Reader),
+    Ollama(ollama::stream::Reader),
 }
 
 /// Writes what a client is given.
@@ -97,9 +98,15 @@ impl Stream {
             Surface::GenerateContent => Reader::Gemini(gemini::stream::Reader::default()),
             Surface::Converse => Reader::Converse(converse::stream::Reader::default()),
             Surface::CohereChat => Reader::Cohere(cohere::stream::Reader::default()),
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses | Surface::CountTokens => {
-                Reader::OpenAi(openai::stream::Reader::default())
-            }
+            Surface::OllamaChat => Reader::Ollama(ollama::stream::Reader::default()),
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::CountTokens
+            | Surface::BatchEmbedContents
+            | Surface::CohereEmbed
+            | Surface::OllamaEmbed => Reader::OpenAi(openai::stream::Reader::default()),
         };
         let telling = Telling { writer, names, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }
@@ -136,6 +143,7 @@ impl Stream {
             Reader::Gemini(reader) => reader.event(data, &mut write),
             Reader::Converse(reader) => reader.event(kind, data, &mut write),
             Reader::Cohere(reader) => reader.event(data, &mut write),
+            Reader::Ollama(reader) => reader.line(data, &mut write),
         }?;
         self.news.begun |= news.begun;
         self.news.done |= news.done;
@@ -157,7 +165,7 @@ impl Stream {
             Reader::OpenAi(reader) => reader.finish(&mut write),
             Reader::Gemini(reader) => reader.finish(&mut write),
             Reader::Converse(reader) => reader.finish(&mut write),
-            Reader::Anthropic(_) | Reader::Cohere(_) => false,
+            Reader::Anthropic(_) | Reader::Cohere(_) | Reader::Ollama(_) => false,
         };
         if self.news.done { Ok(()) } else { Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event")) }
     }

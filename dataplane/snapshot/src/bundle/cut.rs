@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CONFIG_PARTS, PARTS};
 use crate::changes::changes;
-use crate::{Credentials, Gateway, GatewayId, Key, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot};
+use crate::{Credentials, Gateway, GatewayId, Key, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot, Surface};
 
 /// What an entry of a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +76,15 @@ pub(super) const NATIVE_PROVIDER: &str = "native-provider";
 /// The feature of a provider that shows an identity of a cloud, which is got and renewed.
 pub(super) const CLOUD_IDENTITY: &str = "cloud-identity";
 
+/// The feature of a provider of type Mistral or Ollama.
+pub(super) const MISTRAL_AND_OLLAMA: &str = "mistral-and-ollama";
+
+/// The feature of a provider that embeds texts in a dialect of its own.
+pub(super) const NATIVE_EMBEDDINGS: &str = "native-embeddings";
+
+/// The feature of a provider that differs from the dialect it speaks, or whose prices are another's.
+pub(super) const PROVIDER_QUIRKS: &str = "provider-quirks";
+
 /// The feature of a provider of Vertex AI or Azure OpenAI.
 pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
 
@@ -84,8 +93,8 @@ pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
 struct EntryOut<'a> {
     kind: &'static str,
     id: &'a str,
-    #[serde(skip_serializing_if = "is_nothing")]
-    requires: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<&'static str>,
     value: ValueOut<'a>,
 }
 
@@ -108,25 +117,39 @@ impl<'a> EntryOut<'a> {
 
 impl ValueOut<'_> {
     /// Features without which a reader must not use the entry.
-    fn requires(&self) -> &'static [&'static str] {
+    fn requires(&self) -> Vec<&'static str> {
         match self {
-            Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => &[RULE_WHEN],
-            Self::Provider(Provider { kind: ProviderKind::VertexAi(_) | ProviderKind::AzureOpenAi(_), .. }) => {
-                &[NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER]
-            }
-            Self::Provider(Provider { kind, .. }) if kind.endpoint().is_some_and(|endpoint| endpoint.auth.is_of_a_cloud()) => {
-                &[NATIVE_PROVIDER, CLOUD_IDENTITY]
-            }
-            Self::Provider(Provider { kind: ProviderKind::Gemini(_) | ProviderKind::Bedrock(_) | ProviderKind::Cohere(_), .. }) => {
-                &[NATIVE_PROVIDER]
-            }
-            Self::Gateway(_) | Self::Provider(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => &[],
+            Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => vec![RULE_WHEN],
+            Self::Provider(provider) => provider_requires(provider),
+            Self::Gateway(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => Vec::new(),
         }
     }
 }
 
-fn is_nothing(requires: &&[&str]) -> bool {
-    requires.is_empty()
+fn provider_requires(provider: &Provider) -> Vec<&'static str> {
+    let Provider { id: _, kind, surfaces, models: _, visibility: _, quirks, drops, catalog } = provider;
+    let cloud = matches!(kind, ProviderKind::VertexAi(_) | ProviderKind::AzureOpenAi(_));
+    let of_a_cloud = cloud || kind.endpoint().is_some_and(|endpoint| endpoint.auth.is_of_a_cloud());
+    let mut requires = Vec::new();
+    if of_a_cloud || matches!(kind, ProviderKind::Gemini(_) | ProviderKind::Bedrock(_) | ProviderKind::Cohere(_)) {
+        requires.push(NATIVE_PROVIDER);
+    }
+    if matches!(kind, ProviderKind::Mistral(_) | ProviderKind::Ollama(_)) {
+        requires.push(MISTRAL_AND_OLLAMA);
+    }
+    if surfaces.iter().any(|surface| matches!(surface, Surface::BatchEmbedContents | Surface::CohereEmbed | Surface::OllamaEmbed)) {
+        requires.push(NATIVE_EMBEDDINGS);
+    }
+    if of_a_cloud {
+        requires.push(CLOUD_IDENTITY);
+    }
+    if cloud {
+        requires.push(CLOUD_PROVIDER);
+    }
+    if !quirks.is_empty() || *drops || catalog.is_some() {
+        requires.push(PROVIDER_QUIRKS);
+    }
+    requires
 }
 
 /// A part as read, its entries' values still in their bytes: an entry that is refused is never decoded.

@@ -6,14 +6,18 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::cut::{BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, NATIVE_PROVIDER, RULE_WHEN};
+use super::cut::{
+    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER, PROVIDER_QUIRKS,
+    RULE_WHEN,
+};
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
 use super::{Index, PART_BYTES_MAX, PART_CANONICAL_BYTES_MAX, PartKind, PartRef, digest, part_name, sha256};
 use crate::{Credentials, Gateway, GatewayId, Key, KeyId, PolicyId, Provider, ProviderId, RoutingPolicy, Secret, Snapshot};
 
 /// Features of entries that this reader has beyond what the schema says.
-pub const FEATURES: &[&str] = &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER];
+pub const FEATURES: &[&str] =
+    &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER, PROVIDER_QUIRKS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS];
 
 /// A bundle that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

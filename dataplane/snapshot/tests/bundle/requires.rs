@@ -82,6 +82,19 @@ fn a_policy_with_a_condition_requires_a_reader_that_knows_conditions() {
     assert_eq!(required(Some("request.stream")), [r#"["rule-when"]"#]);
 }
 
+/// A reader of before would send what the provider does not take.
+#[test]
+fn a_provider_with_quirks_requires_a_reader_that_knows_them() {
+    let mut config = small();
+    config.0.providers.get_mut(&provider_id("one")).expect("there").quirks.insert(snapshot::Quirk::MaxTokens);
+    let mut store = Store::of(&config);
+    assert_eq!(store.join().expect("this reader knows them").snapshot, config.0);
+    store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
+        let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
+        assert_eq!(entry["requires"], json!(["provider-quirks"]));
+    });
+}
+
 /// A reader of before knows neither the proof nor the type; it would not even read the part.
 #[test]
 fn a_provider_of_a_cloud_requires_a_reader_that_knows_it() {

@@ -70,6 +70,9 @@ pub fn provider(name: &str) -> Provider {
             price: Some(price),
         }],
         visibility: Visibility::Namespaces(BTreeSet::from(["team-a".to_owned(), "team-b".to_owned()])),
+        quirks: BTreeSet::new(),
+        drops: false,
+        catalog: None,
     }
 }
 

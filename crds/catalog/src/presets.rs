@@ -1,0 +1,212 @@
+//! Servers that speak OpenAI's API, as data: where they are, how they want their key, what they serve, where they differ.
+//!
+//! A further server is a further line; what it can differ in is the closed list of [`Quirk`].
+
+use std::collections::BTreeSet;
+
+use snapshot::{Quirk, Surface};
+
+/// One server a line: name, title, base URL, auth, services, quirks, the catalog's word for its prices. Sorted by name. A
+/// base URL with a name in braces is the shape of one: whoever uses the preset writes their own.
+const TABLE: &str = include_str!("presets.tsv");
+
+/// At most this many names are offered for a mistyped one.
+const OFFERED_MAX: usize = 3;
+
+/// What a server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// `/chat/completions`
+    Chat,
+    /// `/completions`
+    Completions,
+    /// `/embeddings`
+    Embeddings,
+    /// `/responses`
+    Responses,
+    /// `/images/generations`
+    Images,
+    /// `/audio/speech`
+    Speech,
+    /// `/audio/transcriptions`
+    Transcriptions,
+    /// `/rerank`
+    Rerank,
+}
+
+impl Service {
+    /// Every service, in the order of the documentation.
+    pub const ALL: [Self; 8] =
+        [Self::Chat, Self::Completions, Self::Embeddings, Self::Responses, Self::Images, Self::Speech, Self::Transcriptions, Self::Rerank];
+
+    /// The word for it in the data.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Images => "images",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Rerank => "rerank",
+        }
+    }
+
+    /// The endpoint by which a gateway reaches it; `None` where there is no door for it yet.
+    #[must_use]
+    pub fn surface(self) -> Option<Surface> {
+        match self {
+            Self::Chat => Some(Surface::ChatCompletions),
+            Self::Completions => Some(Surface::Completions),
+            Self::Embeddings => Some(Surface::Embeddings),
+            Self::Responses => Some(Surface::Responses),
+            Self::Images | Self::Speech | Self::Transcriptions | Self::Rerank => None,
+        }
+    }
+}
+
+/// Where a server wants its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyIn {
+    /// Nowhere.
+    None,
+    /// `Authorization: Bearer KEY`
+    Bearer,
+    /// `x-api-key: KEY`
+    XApiKey,
+    /// `api-key: KEY`
+    ApiKey,
+    /// `x-goog-api-key: KEY`
+    GoogApiKey,
+}
+
+/// A server that speaks OpenAI's API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// The name that manifests use.
+    pub name: &'static str,
+    /// The name that people use.
+    pub title: &'static str,
+    /// Its base URL, or the shape of one.
+    pub url: &'static str,
+    /// How it wants its key.
+    pub auth: KeyIn,
+    /// What it serves.
+    pub services: BTreeSet<Service>,
+    /// Where it differs.
+    pub quirks: BTreeSet<Quirk>,
+    /// The catalog's word for it.
+    pub catalog: Option<&'static str>,
+}
+
+impl Preset {
+    /// Whether the base URL is only the shape of one.
+    #[must_use]
+    pub fn is_placed_by_its_user(&self) -> bool {
+        self.url.contains('{')
+    }
+
+    /// The endpoints by which a gateway reaches it.
+    #[must_use]
+    pub fn surfaces(&self) -> BTreeSet<Surface> {
+        self.services.iter().filter_map(|service| service.surface()).collect()
+    }
+
+    fn read(line: &'static str) -> Option<Self> {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next();
+        let (name, title, url) = (next()?, next()?, next()?);
+        let auth = match next()? {
+            "Bearer" => KeyIn::Bearer,
+            "XAPIKey" => KeyIn::XApiKey,
+            "APIKey" => KeyIn::ApiKey,
+            "GoogAPIKey" => KeyIn::GoogApiKey,
+            "None" => KeyIn::None,
+            _ => return None,
+        };
+        let service = |word| Service::ALL.into_iter().find(|service| service.word() == word);
+        let services = next()?.split_ascii_whitespace().map(service).collect::<Option<_>>()?;
+        let quirks = next()?.split_ascii_whitespace().map(Quirk::of).collect::<Option<_>>()?;
+        let catalog = Some(next()?).filter(|word| !word.is_empty());
+        fields.next().is_none().then_some(Self { name, title, url, auth, services, quirks, catalog })
+    }
+}
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// Every preset, by name.
+pub fn all() -> impl Iterator<Item = Preset> {
+    lines().filter_map(Preset::read)
+}
+
+/// The preset of that name.
+#[must_use]
+pub fn of(name: &str) -> Option<Preset> {
+    lines().find(|line| line.split('\t').next() == Some(name)).and_then(Preset::read)
+}
+
+/// The nearest names to one that there is not, best first.
+#[must_use]
+pub fn near(name: &str) -> Vec<&'static str> {
+    let wanted = name.to_ascii_lowercase();
+    let mut near: Vec<(usize, &str)> = lines()
+        .filter_map(|line| line.split('\t').next())
+        .map(|known| (if known.starts_with(&wanted) { 1 } else { distance(wanted.as_bytes(), known.as_bytes()) }, known))
+        .filter(|(distance, known)| *distance <= (wanted.len().max(known.len()) / 3).max(1))
+        .collect();
+    near.sort_unstable();
+    near.into_iter().take(OFFERED_MAX).map(|(_, known)| known).collect()
+}
+
+/// Levenshtein's distance over bytes, with one row.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_read_and_names_what_there_is() {
+        let words: BTreeSet<&str> = crate::TABLE.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+        let mut last = "";
+        for line in lines() {
+            let preset = Preset::read(line).unwrap_or_else(|| panic!("{line} cannot be read"));
+            let Preset { name, title, url, auth, services, quirks, catalog } = &preset;
+            assert!(last < *name, "{last} stands before {name}");
+            last = name;
+            assert!(name.len() <= 40 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{name}");
+            assert!(!title.is_empty() && !services.is_empty() && !url.ends_with('/'), "{name}");
+            assert!(url.starts_with("https://") || (url.starts_with("http://{") && *auth == KeyIn::None || *name == "litellm"), "{url}");
+            assert!(catalog.is_none_or(|word| words.contains(word)), "{name}: the catalog has no {catalog:?}");
+            assert!(!(quirks.contains(&Quirk::RandomSeed) && quirks.contains(&Quirk::NoSeed)), "{name}");
+            assert_eq!(of(name), Some(preset));
+        }
+        assert!(all().count() >= 60, "there are {} presets", all().count());
+        assert_eq!(all().count(), lines().count());
+    }
+
+    #[test]
+    fn a_typing_error_finds_the_name_that_was_meant() {
+        assert_eq!(of("grok"), None);
+        assert!(near("grok").contains(&"groq"));
+        assert_eq!(near("openruter").first(), Some(&"openrouter"));
+        assert_eq!(near("Together").first(), Some(&"together"));
+        assert!(near("something-else-entirely").is_empty());
+    }
+}

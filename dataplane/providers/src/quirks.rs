@@ -1,0 +1,53 @@
+//! Servers that speak OpenAI's chat and differ from it in ways that have names ([`snapshot::Quirk`]): requests are told as
+//! they take them, answers are told as OpenAI tells them.
+//!
+//! Bytes that no quirk concerns pass as they are, and so does every answer of a server without quirks.
+
+mod asked;
+mod told;
+
+pub(crate) use asked::{ask, without};
+pub(crate) use told::Mender;
+
+use crate::json::write_text;
+
+/// An object under way: fields as they stood, others in their place.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Begins a field by its key as it stands, quotes included; its value is to follow.
+    fn key(&mut self, key: &[u8]) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(key);
+        self.out.push(b':');
+        self.out
+    }
+
+    fn named(&mut self, name: &str) -> &mut Vec<u8> {
+        let mut key = Vec::with_capacity(name.len() + 2);
+        write_text(&mut key, name);
+        self.key(&key)
+    }
+
+    fn field(&mut self, key: &[u8], value: &[u8]) {
+        self.key(key).extend_from_slice(value);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        write_text(self.named(name), text);
+    }
+
+    fn close(self) {
+        self.out.push(b'}');
+    }
+}
