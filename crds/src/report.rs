@@ -194,6 +194,13 @@ pub enum Problem {
         /// Names that come near.
         near: String,
     },
+    /// Models of which nobody knows what they cost.
+    ModelsUnpriced {
+        /// The catalog's word for the provider, when it has one.
+        catalog: Option<String>,
+        /// As the provider is asked for them.
+        models: Vec<String>,
+    },
     /// Two providers that a namespace may use declare one name.
     ModelAmbiguous {
         /// The name.
@@ -224,6 +231,7 @@ impl Problem {
             Self::AmbiguousGateway { .. } => "AmbiguousGateway",
             Self::GatewayNotPermitted { .. } | Self::TeamNotPermitted { .. } | Self::IdentityNotPermitted => "NotPermitted",
             Self::PresetNotFound { .. } => "PresetNotFound",
+            Self::ModelsUnpriced { .. } => "ModelsUnpriced",
             Self::ModelAmbiguous { .. } => "ModelAmbiguous",
         }
     }
@@ -255,6 +263,7 @@ impl Problem {
             | Self::KeyTextUnusable(_)
             | Self::Malformed { .. }
             | Self::PresetNotFound { .. }
+            | Self::ModelsUnpriced { .. }
             | Self::ModelAmbiguous { .. } => false,
         }
     }
@@ -314,9 +323,27 @@ impl Problem {
                 )
             }
             Self::PresetNotFound { preset, near } => format!("there is no preset {preset}; did you mean {near}?"),
+            Self::ModelsUnpriced { catalog, models } => unpriced(catalog.as_deref(), models),
             Self::ModelAmbiguous { model, other } => {
                 format!("model {model} is declared by {other} too; clients must write provider/{model}")
             }
         }
     }
+}
+
+/// Names a few of the models, with what may have been meant.
+fn unpriced(catalog: Option<&str>, models: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = models.iter().take(SHOWN).map(|model| {
+        let near = catalog.and_then(|word| catalog::near(word, model).first().copied());
+        near.map_or_else(|| model.clone(), |near| format!("{model} (did you mean {near}?)"))
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match models.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let why =
+        catalog.map_or("the catalog does not know this server".to_owned(), |word| format!("the catalog lists none of {word} by that name"));
+    format!("no price is known of {shown}{more}: {why}; calls cost nothing in the books until spec.models[].price says what they cost")
 }

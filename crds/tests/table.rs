@@ -134,7 +134,7 @@ fn collect(value: &Value, rules: &mut Vec<String>) {
 }
 
 /// All but those that only a cluster's world can have; `tests/cluster.rs` has these.
-const VARIANTS: [&str; 22] = [
+const VARIANTS: [&str; 23] = [
     "Invalid",
     "Unreadable",
     "NotYaml",
@@ -157,6 +157,7 @@ const VARIANTS: [&str; 22] = [
     "Malformed",
     "PresetNotFound",
     "ModelAmbiguous",
+    "ModelsUnpriced",
 ];
 
 /// A new variant does not compile until it stands here, and then needs a case.
@@ -186,6 +187,7 @@ fn variant(problem: &Problem) -> &'static str {
         Problem::Malformed { .. } => "Malformed",
         Problem::PresetNotFound { .. } => "PresetNotFound",
         Problem::ModelAmbiguous { .. } => "ModelAmbiguous",
+        Problem::ModelsUnpriced { .. } => "ModelsUnpriced",
     }
 }
 

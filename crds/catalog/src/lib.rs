@@ -5,7 +5,9 @@
 
 pub mod presets;
 
-use snapshot::{NanoUsd, Price};
+mod near;
+
+use snapshot::{Model, ModelName, NanoUsd, Price, Provider, ProviderKind};
 
 /// One model a line: provider, model, then prices in nano-dollars per million tokens (input, output, cached input, cache
 /// write), context and largest answer in tokens, and prices of long prompts (`ABOVE:INPUT:OUTPUT:CACHED:WRITE`, one after
@@ -60,6 +62,44 @@ pub fn count() -> usize {
 #[must_use]
 pub fn look_up(provider: &str, model: &str) -> Option<Facts> {
     find(provider, model).or_else(|| find(provider, undated(model)?))
+}
+
+/// The catalog's word for a provider; `None` for one that is simulated, and for a server that nobody here knows.
+#[must_use]
+pub fn word(provider: &Provider) -> Option<&str> {
+    Some(match &provider.kind {
+        ProviderKind::OpenAi(_) => "openai",
+        ProviderKind::Anthropic(_) => "anthropic",
+        ProviderKind::Gemini(_) => "gemini",
+        ProviderKind::Bedrock(_) => "bedrock",
+        ProviderKind::Cohere(_) => "cohere",
+        ProviderKind::VertexAi(_) => "vertex_ai",
+        ProviderKind::AzureOpenAi(_) => "azure",
+        ProviderKind::Mistral(_) => "mistral",
+        ProviderKind::Ollama(_) => "ollama",
+        ProviderKind::OpenAiCompatible(_) => return provider.catalog.as_deref(),
+        ProviderKind::Simulated(_) => return None,
+    })
+}
+
+/// What is known of a model that a provider declares. What a deployment of Azure's is called says nothing of its model; what
+/// clients call it may.
+#[must_use]
+pub fn of_declared(provider: &Provider, model: &Model) -> Option<Facts> {
+    let word = word(provider)?;
+    let priced = |name: &ModelName| look_up(word, name.as_str()).filter(|facts| facts.price.is_some());
+    let azure = matches!(provider.kind, ProviderKind::AzureOpenAi(_));
+    priced(&model.upstream_name).or_else(|| azure.then(|| priced(&model.name)).flatten())
+}
+
+/// Names of a provider's models that are near to one that is not listed, best first.
+#[must_use]
+pub fn near(provider: &str, model: &str) -> Vec<&'static str> {
+    let rows = TABLE.lines().skip(1).map(|line| line.split('\t'));
+    let named = rows.filter_map(|mut fields| (fields.next()? == provider).then(|| fields.next()).flatten());
+    // Most errors come after the first letters, and there are hundreds of names.
+    let likely = named.filter(|name| name.bytes().zip(model.bytes()).take(2).all(|(a, b)| a.eq_ignore_ascii_case(&b)));
+    near::best(model, likely)
 }
 
 fn find(provider: &str, model: &str) -> Option<Facts> {

@@ -10,9 +10,6 @@ use snapshot::{Quirk, Surface};
 /// base URL with a name in braces is the shape of one: whoever uses the preset writes their own.
 const TABLE: &str = include_str!("presets.tsv");
 
-/// At most this many names are offered for a mistyped one.
-const OFFERED_MAX: usize = 3;
-
 /// What a server serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -152,29 +149,7 @@ pub fn of(name: &str) -> Option<Preset> {
 /// The nearest names to one that there is not, best first.
 #[must_use]
 pub fn near(name: &str) -> Vec<&'static str> {
-    let wanted = name.to_ascii_lowercase();
-    let mut near: Vec<(usize, &str)> = lines()
-        .filter_map(|line| line.split('\t').next())
-        .map(|known| (if known.starts_with(&wanted) { 1 } else { distance(wanted.as_bytes(), known.as_bytes()) }, known))
-        .filter(|(distance, known)| *distance <= (wanted.len().max(known.len()) / 3).max(1))
-        .collect();
-    near.sort_unstable();
-    near.into_iter().take(OFFERED_MAX).map(|(_, known)| known).collect()
-}
-
-/// Levenshtein's distance over bytes, with one row.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+    crate::near::best(name, lines().filter_map(|line| line.split('\t').next()))
 }
 
 #[cfg(test)]

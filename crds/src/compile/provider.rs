@@ -45,6 +45,9 @@ impl Compiler<'_> {
             match built {
                 Ok(built) => {
                     self.report(Kind::LLMProvider, name, object.metadata.generation, Verdict::Accepted);
+                    if let Some(unpriced) = unpriced(&built.provider) {
+                        self.warn(Kind::LLMProvider, name, unpriced);
+                    }
                     self.now.providers.insert(name.clone(), built);
                 }
                 Err(verdict) => {
@@ -367,6 +370,17 @@ fn price(price: &api::Price) -> Result<Price, Problem> {
         cached: price.cached_input_per_million.as_ref().map(money).transpose()?,
         cache_write: price.cache_write_per_million.as_ref().map(money).transpose()?,
     })
+}
+
+/// What no price is known of: their calls cost nothing in the books, so that somebody must be told.
+fn unpriced(provider: &Provider) -> Option<Problem> {
+    if matches!(provider.kind, ProviderKind::Simulated(_)) {
+        return None;
+    }
+    let word = catalog::word(provider);
+    let models = provider.models.iter().filter(|model| model.price.is_none() && catalog::of_declared(provider, model).is_none());
+    let models: Vec<String> = models.map(|model| model.upstream_name.as_str().to_owned()).collect();
+    (!models.is_empty()).then(|| Problem::ModelsUnpriced { catalog: word.map(str::to_owned), models })
 }
 
 /// Within one provider each name and alias means one model.

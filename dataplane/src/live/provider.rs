@@ -116,12 +116,8 @@ impl LiveProvider {
                 .iter()
                 .map(|model| match model.price {
                     Some(price) => Priced::Always(price),
-                    None => {
-                        let named = catalog_price(provider, model.upstream_name.as_str());
-                        // What a deployment is called says nothing of its model; what clients call it may.
-                        let azure = matches!(provider.kind, ProviderKind::AzureOpenAi(_));
-                        if azure && named.of(0).is_none() { catalog_price(provider, model.name.as_str()) } else { named }
-                    }
+                    None if matches!(provider.kind, ProviderKind::Simulated(_)) => Priced::Always(FREE),
+                    None => catalog::of_declared(provider, model).map_or(Priced::Never, Priced::Listed),
                 })
                 .collect(),
             provider: provider.clone(),
@@ -182,28 +178,14 @@ impl Priced {
     }
 }
 
-/// A simulated provider costs nothing; who answers behind an OpenAI-compatible URL is known by its preset alone.
+/// A simulated provider costs nothing.
+const FREE: Price = Price { input: snapshot::NanoUsd(0), output: snapshot::NanoUsd(0), cached: None, cache_write: None };
+
 fn catalog_price(provider: &Provider, model: &str) -> Priced {
-    let word = match &provider.kind {
-        ProviderKind::OpenAi(_) => "openai",
-        ProviderKind::Anthropic(_) => "anthropic",
-        ProviderKind::Gemini(_) => "gemini",
-        ProviderKind::Bedrock(_) => "bedrock",
-        ProviderKind::Cohere(_) => "cohere",
-        ProviderKind::VertexAi(_) => "vertex_ai",
-        ProviderKind::AzureOpenAi(_) => "azure",
-        ProviderKind::Mistral(_) => "mistral",
-        ProviderKind::Ollama(_) => "ollama",
-        ProviderKind::OpenAiCompatible(_) => match provider.catalog.as_deref() {
-            Some(word) => word,
-            None => return Priced::Never,
-        },
-        ProviderKind::Simulated(_) => {
-            let free = snapshot::NanoUsd(0);
-            return Priced::Always(Price { input: free, output: free, cached: None, cache_write: None });
-        }
-    };
-    catalog::look_up(word, model).map_or(Priced::Never, Priced::Listed)
+    if matches!(provider.kind, ProviderKind::Simulated(_)) {
+        return Priced::Always(FREE);
+    }
+    catalog::word(provider).and_then(|word| catalog::look_up(word, model)).map_or(Priced::Never, Priced::Listed)
 }
 
 fn header_of(style: &AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {
