@@ -218,6 +218,36 @@ fn a_conversation_is_told_to_cohere() {
 }
 
 #[test]
+fn a_call_without_arguments_and_a_plan_that_a_client_kept_go_back_to_cohere() {
+    let said = r#"{"id":"c","finish_reason":"TOOL_CALL","message":{"role":"assistant","tool_plan":"I ask.","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"null"}}]}}"#;
+    let asked = json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }], "tools": [{ "type": "function", "function": { "name": "f" } }] });
+    let answer = passage(ChatCompletions, CohereChat, "m", &asked).expect("a passage").read_whole(Bytes::from(said)).expect("an answer");
+    let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"], "{}", "{answer}");
+    for arguments in ["{}", "null", "", " "] {
+        let call = json!({ "id": "c1", "type": "function", "function": { "name": "f", "arguments": arguments } });
+        let mut again = asked.clone();
+        let kept =
+            json!({ "role": "assistant", "content": null, "tool_calls": [call], "provider_specific_fields": { "tool_plan": "I ask." } });
+        again["messages"] = json!([asked["messages"][0], kept, { "role": "tool", "tool_call_id": "c1", "content": "r" }]);
+        let told = told(ChatCompletions, CohereChat, "m", &again);
+        let message = &told["messages"][1];
+        assert_eq!((&message["tool_plan"], &message["tool_calls"][0]["function"]["arguments"]), (&json!("I ask."), &json!("{}")), "{told}");
+    }
+    let listed = told(
+        Surface::Responses,
+        CohereChat,
+        "m",
+        &json!({ "model": "m", "input": [
+        { "type": "message", "role": "user", "content": "x" },
+        { "type": "function_call", "call_id": "c1", "name": "f", "arguments": "null" },
+        { "type": "function_call_output", "call_id": "c1", "output": "r" },
+    ] }),
+    );
+    assert_eq!(listed["messages"][1]["tool_calls"][0]["function"]["arguments"], "{}", "{listed}");
+}
+
+#[test]
 fn what_a_target_cannot_say_is_refused_by_name() {
     for (upstream, field, value) in [
         (GenerateContent, "logit_bias", json!({ "1": 2 })),

@@ -41,10 +41,19 @@ struct Message<'a> {
     _name: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tool_plan: Option<Cow<'a, str>>,
+    /// Where LiteLLM, as a client, keeps fields of an answer that it does not know, and sends them back.
+    #[serde(borrow, default)]
+    provider_specific_fields: Option<Kept<'a>>,
     #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
     function_call: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Kept<'a> {
+    #[serde(borrow, default)]
+    tool_plan: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -231,14 +240,17 @@ fn assistant(message: Message<'_>) -> Result<Vec<Part<'_>>, CannotSay> {
         // Without a signature the target would refuse it; it is the model's own and no part of what was asked.
         None => drop(message.reasoning_content),
     }
-    all.extend(message.tool_plan.filter(|plan| !plan.is_empty()).map(Part::Plan));
+    let plan = message.tool_plan.or_else(|| message.provider_specific_fields.and_then(|kept| kept.tool_plan));
+    all.extend(plan.filter(|plan| !plan.is_empty()).map(Part::Plan));
     all.extend(parts(message.content)?);
     if let Some(refusal) = message.refusal {
         all.push(Part::Text { text: refusal, cache: None });
     }
     for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let arguments = call.function.arguments.unwrap_or_default();
-        let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
+        // Some models say `null` where there are none, and clients repeat it.
+        let none = matches!(arguments.trim(), "" | "null");
+        let input = if none { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
         if !is_object(&input) {
             return cannot(&format!("messages[].tool_calls[{place}].function.arguments"), "they are not a JSON object");
         }

@@ -147,8 +147,8 @@ fn item<'a>(request: &mut Request<'a>, item: Item<'a>, seal: &mut Option<Cow<'a,
         ("message", None, ..) => return cannot("input[].role", "a message must tell who speaks"),
         ("function_call", _, Some(id), Some(name)) => {
             let arguments = item.arguments.unwrap_or_default();
-            let input =
-                if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
+            let none = matches!(arguments.trim(), "" | "null");
+            let input = if none { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
             if !is_object(&input) {
                 return cannot("input[].arguments", "they are not a JSON object");
             }
