@@ -11,14 +11,21 @@ use snapshot::{KeyHash, Operation};
 use crate::exchange::{Grant, Refusal};
 use crate::live::Live;
 
-/// Finds the key that a request shows (`Authorization: Bearer` or `x-api-key`) and checks that it is in force.
+/// Finds the key that a request shows (`Authorization: Bearer` or `x-api-key`) and checks that it is in force. Clients of
+/// Portkey show it in a header of their own, and in `Authorization` a provider's key, or a word in its place: theirs counts
+/// where the other is none of ours.
 ///
 /// # Errors
 /// No key, a mistyped, unknown, suspended or expired one.
 pub fn identify(live: &Live, headers: &HeaderMap, unix_ms: u64) -> Result<Grant, Refusal> {
-    let text = shown(headers).ok_or(Refusal::KeyMissing)?;
-    let hash = KeyHash(Sha256::digest(text).into());
-    let Some(key) = live.key(&hash) else {
+    let portkey = headers.get("x-portkey-api-key").map(|value| value.as_bytes().trim_ascii()).filter(|text| !text.is_empty());
+    let text = shown(headers).or(portkey).ok_or(Refusal::KeyMissing)?;
+    let find = |text: &[u8]| live.key(&KeyHash(Sha256::digest(text).into()));
+    let (text, key) = match (find(text), portkey) {
+        (None, Some(portkey)) if portkey != text => (portkey, find(portkey)),
+        (found, _) => (text, found),
+    };
+    let Some(key) = key else {
         let mistyped = std::str::from_utf8(text).is_ok_and(|text| matches!(KeyText::parse(text), Err(KeyTextError::BadChecksum)));
         return Err(if mistyped { Refusal::KeyMistyped } else { Refusal::KeyUnknown });
     };

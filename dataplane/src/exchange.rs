@@ -5,6 +5,7 @@ mod call;
 mod grant;
 mod outcome;
 mod plan;
+mod portkey;
 mod refusal;
 
 pub use answer::{Answer, Broken, Room, Source, Streaming};
@@ -12,4 +13,5 @@ pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
 pub use outcome::{Ending, Outcome};
 pub use plan::{Attempt, Plan, Unanswered};
+pub use portkey::Portkey;
 pub use refusal::Refusal;

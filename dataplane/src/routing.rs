@@ -3,6 +3,7 @@
 //! A routing policy of the key decides first; without one, or when none of its rules fits, a name is resolved over the
 //! providers that the key may use: `provider/model`, else a declared name or alias.
 
+mod named;
 mod near;
 mod when;
 
@@ -19,14 +20,15 @@ pub use when::Asked;
 /// A plan of at least one attempt.
 ///
 /// # Errors
-/// The model is unknown, ambiguous or not allowed.
+/// The model is unknown, ambiguous or not allowed, or a provider that is named beside it is unknown.
 pub fn plan(live: &Live, grant: &Grant, asked: &mut Asked<'_>) -> Result<Plan, Refusal> {
+    let model = named::written(live, grant, asked.portkey, asked.model)?;
     if let Some(policy) = &grant.key.policy
-        && let Some(plan) = by_policy(live, grant, policy, asked)
+        && let Some(plan) = by_policy(live, grant, policy, asked, &model)
     {
         return plan;
     }
-    let attempt = resolve(live, grant, asked.model)?;
+    let attempt = resolve(live, grant, &model)?;
     Ok(Plan { attempts: vec![attempt], fallback_on: no_fallback(), rule: None })
 }
 
@@ -51,8 +53,7 @@ pub fn declared(live: &Live) -> std::collections::BTreeSet<&str> {
     models.map(|model| model.name.as_str()).collect()
 }
 
-fn by_policy(live: &Live, grant: &Grant, policy: &LivePolicy, asked: &mut Asked<'_>) -> Option<Result<Plan, Refusal>> {
-    let model = asked.model;
+fn by_policy(live: &Live, grant: &Grant, policy: &LivePolicy, asked: &mut Asked<'_>, model: &str) -> Option<Result<Plan, Refusal>> {
     let names = |rule: &snapshot::Rule| rule.models.is_empty() || rule.models.iter().any(|glob| glob.matches(model));
     let (rule, made) = policy.policy.rules.iter().zip(&policy.rules).find(|(rule, made)| names(rule) && asked.fits(made))?;
     if !grant.allows_model([model]) {
@@ -145,6 +146,9 @@ fn not_allowed(model: &str) -> Refusal {
 }
 
 fn unknown(live: &Live, grant: &Grant, model: &str) -> Refusal {
+    if let Some(stranger) = named::stranger(live, grant, model) {
+        return stranger;
+    }
     let names = visible(live, grant).into_iter().map(|(name, _)| name);
     Refusal::ModelUnknown { model: model.to_owned(), near: near::matches(model, names) }
 }

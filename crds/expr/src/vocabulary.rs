@@ -32,13 +32,15 @@ pub const FUNCTIONS: [(&str, &str); 11] = [
 ];
 
 /// Headers that may show credentials: no expression sees them.
-pub const WITHHELD: [&str; 8] = [
+pub const WITHHELD: [&str; 10] = [
     "authorization",
     "proxy-authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "x-amz-security-token",
+    "x-portkey-api-key",
+    "x-portkey-config",
     "cookie",
     "x-forwarded-client-cert",
 ];

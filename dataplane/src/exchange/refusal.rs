@@ -60,6 +60,22 @@ pub enum Refusal {
         /// Each as `namespace/name`.
         providers: Vec<String>,
     },
+    /// The key sees no provider of the name.
+    ProviderUnknown {
+        /// As asked, without its `@`.
+        name: String,
+        /// The header or field that names it.
+        named_by: &'static str,
+        /// Providers that there are, as far as the key sees them.
+        known: Vec<String>,
+    },
+    /// A header asks for what a client has no say in.
+    HeaderNotTaken {
+        /// Its name.
+        header: String,
+        /// Why, and the way out.
+        why: String,
+    },
     /// The key has as many calls in flight as it may.
     TooManyInFlight {
         /// How many that is.

@@ -87,6 +87,8 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::ModelNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "model_not_allowed"),
         Refusal::ModelUnknown { .. } => (StatusCode::NOT_FOUND, MISSING, "model_not_found"),
         Refusal::ModelAmbiguous { .. } | Refusal::ProviderAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
+        Refusal::ProviderUnknown { .. } => (StatusCode::BAD_REQUEST, INVALID, "provider_not_found"),
+        Refusal::HeaderNotTaken { .. } => (StatusCode::BAD_REQUEST, INVALID, "unsupported_header"),
         Refusal::TooManyInFlight { .. } => (StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_in_flight"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, LARGE, "body_too_large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, LATE, "body_timeout"),
@@ -198,6 +200,8 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
             ),
             model(),
         ),
+        Refusal::ProviderUnknown { name, named_by, known } => (unknown_provider(&name, &known), Some(named_by.to_owned())),
+        Refusal::HeaderNotTaken { header, why } => (format!("the header `{header}` is not taken: {why}"), Some(header)),
         Refusal::TooManyInFlight { limit } => {
             (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
         }
@@ -216,6 +220,11 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         Refusal::NotReady => ("this gateway has no configuration yet; try again shortly".to_owned(), None),
         Refusal::Upstream { provider, fault, .. } => (upstream_words(&format!("provider `{provider}`"), &fault), fault.param),
     }
+}
+
+fn unknown_provider(name: &str, known: &[String]) -> String {
+    let there = if known.is_empty() { "it may use none".to_owned() } else { format!("it may use {}", quoted(known, ", ")) };
+    format!("there is no provider `{name}` that the API key may use; {there}; the name is that of an LLMProvider")
 }
 
 fn bad_field(bad: &BadBody) -> Option<String> {

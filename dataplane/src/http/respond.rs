@@ -42,7 +42,9 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     let (head, incoming) = request.into_parts();
     let rooms = &door.rooms;
     let call = CallId::new(rooms.clock.unix_ms(), rooms.dice.roll());
-    let client_request = head.headers.get("x-request-id").and_then(|value| ClientRequestId::new(value.as_bytes()));
+    let id_in = |name: &str| head.headers.get(name).and_then(|value| ClientRequestId::new(value.as_bytes()));
+    let trace = id_in("x-portkey-trace-id");
+    let client_request = id_in("x-request-id").or_else(|| trace.clone());
     let request_id = request_id(&call, client_request.as_ref());
     let live = rooms.live.current();
     let origin = live.as_ref().and_then(|live| cors::allowed(&live.gateway.cors, &head.headers));
@@ -56,6 +58,9 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     headers.insert("x-request-id", request_id);
     if let Ok(id) = HeaderValue::from_str(call.as_str()) {
         headers.insert("x-portolan-call-id", id);
+    }
+    if let Some(trace) = trace.and_then(|trace| HeaderValue::from_str(trace.as_str()).ok()) {
+        headers.insert("x-portkey-trace-id", trace);
     }
     if varies {
         headers.insert(VARY, HeaderValue::from_static("origin"));

@@ -10,7 +10,7 @@ use crate::exchange::{ClientRequestId, Ending, Outcome};
 pub const FIELDS: [(&str, &str); 34] = [
     ("time", "when the request's head was read, RFC 3339 in UTC"),
     ("call", "id of the call, made by the gateway"),
-    ("request", "the client's x-request-id, when it sent a safe one"),
+    ("request", "the client's x-request-id, else its x-portkey-trace-id, when it sent a safe one"),
     ("surface", "the door: chat_completions, completions, embeddings, responses, messages; null for other paths"),
     ("stream", "whether a stream was asked for"),
     ("key", "namespace/name of the VirtualKey; null before it is known"),

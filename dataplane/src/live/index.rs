@@ -70,6 +70,12 @@ impl Models {
         own.into_iter().chain(all).flatten()
     }
 
+    /// Every provider that the namespace may use, in no order. Off the hot path.
+    pub fn providers_for<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<LiveProvider>> + use<'a> {
+        let own = self.by_namespace.get(namespace);
+        own.into_iter().chain([&self.for_all]).flat_map(|table| table.providers.values().flatten())
+    }
+
     /// Models that are declared under this name or alias and that the namespace may use.
     pub fn declared<'a>(&'a self, namespace: &str, name: &str) -> impl Iterator<Item = &'a Candidate> + use<'a> {
         let own = self.by_namespace.get(namespace).and_then(|table| table.names.get(name));

@@ -2,16 +2,21 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::exchange::{Call, Grant, Unanswered};
+use crate::exchange::{Call, Grant, Portkey, Unanswered};
 use crate::live::{LiveRule, When};
 
 /// Why a condition that cannot be read has no answer.
 const UNREADABLE: &str = "unreadable";
 
+/// No header says anything beside the name.
+static NOTHING_BESIDE: Portkey = Portkey { provider: None, config: None, patience: None };
+
 /// What is asked of the rules of a policy.
 pub struct Asked<'a> {
     /// The model as the client wrote it.
     pub(super) model: &'a str,
+    /// What headers of Portkey's say beside it.
+    pub(super) portkey: &'a Portkey,
     called: Option<Called<'a>>,
     /// The first rule whose condition had no answer.
     pub unanswered: Option<Unanswered>,
@@ -39,14 +44,14 @@ impl expr::Headers for Sent<'_> {
 impl<'a> Asked<'a> {
     /// Where a call goes.
     #[must_use]
-    pub fn call(grant: &'a Grant, call: &'a Call, headers: &'a HeaderMap) -> Self {
-        Self { model: &call.head.model, called: Some(Called { grant, call, headers: Sent(headers) }), unanswered: None }
+    pub fn call(grant: &'a Grant, call: &'a Call, headers: &'a HeaderMap, portkey: &'a Portkey) -> Self {
+        Self { model: &call.head.model, portkey, called: Some(Called { grant, call, headers: Sent(headers) }), unanswered: None }
     }
 
     /// Where some call could go that names this model: conditions count as met.
     #[must_use]
     pub fn name(model: &'a str) -> Self {
-        Self { model, called: None, unanswered: None }
+        Self { model, portkey: &NOTHING_BESIDE, called: None, unanswered: None }
     }
 
     pub(super) fn fits(&mut self, rule: &LiveRule) -> bool {

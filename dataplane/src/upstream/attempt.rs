@@ -37,29 +37,34 @@ const PRELUDE_BYTES_MAX: usize = 1 << 20;
 /// A simulated provider has no endpoint with time limits of its own.
 const SIMULATED_TOTAL: Duration = Duration::from_secs(600);
 
-/// Headers of the client that concern the provider, passed on when both speak one dialect.
+/// What the head of a client's request says to an attempt.
 #[derive(Debug, Default)]
-pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+pub struct Headers {
+    /// Headers that concern the provider, passed on when both speak one dialect.
+    passed_on: Vec<(HeaderName, HeaderValue)>,
+    /// How long the client waits for an answer, or for the first event of a stream.
+    patience: Option<Duration>,
+}
 
 impl Headers {
     /// Picks them out of a request's head. A header that names something at the provider, such as `idempotency-key`, is
     /// none of them: whoever knew another tenant's value would be given that tenant's answer.
     #[must_use]
-    pub fn of_client(headers: &HeaderMap) -> Self {
+    pub fn of_client(headers: &HeaderMap, patience: Option<Duration>) -> Self {
         const NAMES: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
         let found = NAMES.iter().flat_map(|name| headers.get_all(*name).iter().map(|value| (HeaderName::from_static(name), value.clone())));
-        Self(found.collect())
+        Self { passed_on: found.collect(), patience }
     }
 
     /// The values of one of them.
     pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(found, _)| found.as_str() == name).filter_map(|(_, value)| value.to_str().ok())
+        self.passed_on.iter().filter(move |(found, _)| found.as_str() == name).filter_map(|(_, value)| value.to_str().ok())
     }
 
     /// Puts them in the place of what is there; one that came on several lines stays on several.
     fn put(&self, headers: &mut HeaderMap) {
         let mut last = None;
-        for (name, value) in &self.0 {
+        for (name, value) in &self.passed_on {
             if last == Some(name) {
                 headers.append(name, value.clone());
             } else {
@@ -81,10 +86,10 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         let provider = &attempt.provider;
         match (&provider.provider.kind, &provider.origin) {
-            (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, stream, room)).await,
+            (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, (stream, headers), room)).await,
             (kind, Some(origin)) => {
                 let timeouts = kind.endpoint().map_or(origin.endpoint.timeouts, |endpoint| endpoint.timeouts);
-                let limits = Limits::new(timeouts, self.clock.now());
+                let limits = Limits::new(timeouts, self.clock.now(), headers.patience, stream);
                 let mut forgotten = false;
                 let refused = |detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail);
                 let body = dress.body(passage);
@@ -192,15 +197,15 @@ impl Upstream {
         attempt: &Attempt,
         config: &Simulated,
         passage: &Passage,
-        stream: bool,
+        (stream, headers): (bool, &Headers),
         room: &mut dyn Room,
     ) -> Result<Answer, Failure> {
         let turn = attempt.provider.turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut body = BytesMut::new();
         passage.request().iter().for_each(|piece| body.extend_from_slice(piece));
         let script = providers::simulated::play(config, passage.surface(), &body, turn);
-        let deadline = self.clock.now() + SIMULATED_TOTAL;
-        let source = Scripted::new(script.beats, self.clock.clone(), deadline);
+        let (total, begun) = ends(self.clock.now(), SIMULATED_TOTAL, headers.patience, stream);
+        let source = Scripted::new(script.beats, self.clock.clone(), total);
         if script.status >= 400 {
             let body = whole(source, ERROR_BYTES_MAX, room).await?;
             let mut headers = HeaderMap::new();
@@ -211,7 +216,7 @@ impl Upstream {
             return Err(told(passage.surface(), same, script.status, &headers, body, self.clock.unix_ms()));
         }
         if stream {
-            return begin(Box::pin(source), passage, deadline).await;
+            return begin(Box::pin(source), passage, begun).await;
         }
         read_whole(whole(source, ANSWER_BYTES_MAX, room).await?, passage)
     }
@@ -230,21 +235,31 @@ pub(super) struct Limits {
     timeouts: Timeouts,
     idle: Duration,
     pub(super) total: Instant,
+    /// When the answer must have begun, however long the provider may take for its first byte.
+    begun: Instant,
 }
 
 impl Limits {
-    fn new(timeouts: Timeouts, now: Instant) -> Self {
-        let total = now + Duration::from_millis(timeouts.total_ms.into());
-        Self { timeouts, idle: Duration::from_millis(timeouts.idle_ms.into()), total }
+    fn new(timeouts: Timeouts, now: Instant, patience: Option<Duration>, stream: bool) -> Self {
+        let (total, begun) = ends(now, Duration::from_millis(timeouts.total_ms.into()), patience, stream);
+        Self { timeouts, idle: Duration::from_millis(timeouts.idle_ms.into()), total, begun }
     }
 
     fn connect(&self, now: Instant) -> Instant {
-        self.total.min(now + Duration::from_millis(self.timeouts.connect_ms.into()))
+        self.begun.min(now + Duration::from_millis(self.timeouts.connect_ms.into()))
     }
 
     fn first_byte(&self, now: Instant) -> Instant {
-        self.total.min(now + Duration::from_millis(self.timeouts.first_byte_ms.into()))
+        self.begun.min(now + Duration::from_millis(self.timeouts.first_byte_ms.into()))
     }
+}
+
+/// When an attempt must have ended, and when it must have begun to answer. A client's patience shortens and never lengthens;
+/// that for a stream ends with its first event.
+fn ends(now: Instant, total: Duration, patience: Option<Duration>, stream: bool) -> (Instant, Instant) {
+    let total = now + total;
+    let begun = patience.map_or(total, |patience| total.min(now + patience));
+    (if stream { total } else { begun }, begun)
 }
 
 fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {

@@ -47,8 +47,10 @@ impl Body for Scripted {
                 Some(Beat::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Beat::Wait(wait)) if wait.is_zero() => {}
                 Some(Beat::Wait(wait)) => {
-                    let until = (self.clock.now() + wait).min(self.deadline);
-                    self.alarm = Some(Box::pin(tokio::time::sleep_until(until)));
+                    let until = self.clock.now() + wait;
+                    // What would come after the deadline never comes.
+                    self.hanging = until > self.deadline;
+                    self.alarm = Some(Box::pin(tokio::time::sleep_until(until.min(self.deadline))));
                 }
                 Some(Beat::Hang) => {
                     self.hanging = true;

@@ -23,6 +23,7 @@ mod limits_of_time;
 mod manifests;
 mod native;
 mod origins;
+mod portkey;
 mod provider;
 mod quirks;
 mod receipts;
