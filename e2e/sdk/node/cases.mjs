@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-// The SDK is installed outside the checkout, where an `import` would not look for it.
-const require = createRequire(`${process.env.PORTOLAN_SDK}/`);
+// Packages are installed outside the checkout, where an `import` would not look for them.
+export const require = createRequire(`${process.env.PORTOLAN_SDK}/`);
 export const { default: OpenAI } = require('openai');
 
 export const BASE_URL = process.env.PORTOLAN_BASE_URL;

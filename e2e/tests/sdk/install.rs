@@ -11,34 +11,48 @@ use sha2::{Digest as _, Sha256};
 /// The programs and lock files of the tests.
 pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sdk");
 
-/// A Python that has both SDKs; `None`, said loudly, where there is none.
-pub fn python() -> Option<PathBuf> {
+/// What is installed together: its name in the cache, and its lock file or folder of lock files.
+pub type Environment = (&'static str, &'static str);
+
+/// The SDKs of OpenAI and Anthropic for Python.
+pub const PYTHON: Environment = ("python", "python/requirements.txt");
+/// Frameworks for Python, with the versions of those SDKs that they ask for.
+pub const PYTHON_FRAMEWORKS: Environment = ("python-frameworks", "python/frameworks.txt");
+/// A framework that asks for newer ones than the others take.
+pub const PYDANTIC_AI: Environment = ("python-pydantic-ai", "python/pydantic_ai.txt");
+/// The SDKs of OpenAI and Anthropic for Node.
+pub const NODE: Environment = ("node", "node");
+/// Frameworks for Node.
+pub const NODE_FRAMEWORKS: Environment = ("node-frameworks", "node/frameworks");
+
+/// A Python that has all of it; `None`, said loudly, where there is no Python.
+pub fn python((name, lock_file): Environment) -> Option<PathBuf> {
     let version = told(Command::new("python3").args(["-c", "import sys; print(sys.version, sys.prefix)"]), "python3")?;
-    let lock = read("python/requirements.txt");
-    let folder = once("python", &[&lock, &version], |folder| {
+    let lock = read(lock_file);
+    let folder = once(name, &[&lock, &version], |folder| {
         let mut venv = Command::new("python3");
         must(venv.args(["-m", "venv"]).arg(folder), "a virtual environment of Python (on Debian: apt-get install python3-venv)");
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement"]);
-        must(pip.arg(Path::new(SOURCES).join("python/requirements.txt")), "the SDKs for Python from their registry");
+        must(pip.arg(Path::new(SOURCES).join(lock_file)), "packages for Python from their registry");
     });
     Some(folder.join("bin/python"))
 }
 
-/// A folder with the SDK for Node; `None`, said loudly, where there is no Node.
-pub fn node() -> Option<PathBuf> {
+/// A folder that has all of it for Node; `None`, said loudly, where there is no Node.
+pub fn node((name, lock_folder): Environment) -> Option<PathBuf> {
     let version = told(Command::new("node").arg("--version"), "node")?;
     told(Command::new("npm").arg("--version"), "npm")?;
     let files = ["package.json", "package-lock.json"];
-    let locks = files.map(|file| read(&format!("node/{file}")));
-    let folder = once("node", &[&locks[0], &locks[1], &version], |folder| {
+    let locks = files.map(|file| read(&format!("{lock_folder}/{file}")));
+    let folder = once(name, &[&locks[0], &locks[1], &version], |folder| {
         fs::create_dir_all(folder).expect("a folder in the cache");
         for (file, text) in files.iter().zip(&locks) {
             fs::write(folder.join(file), text).expect("a file in the cache");
         }
         let mut npm = Command::new("npm");
         npm.current_dir(folder).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]);
-        must(&mut npm, "the SDK for Node from its registry");
+        must(&mut npm, "packages for Node from their registry");
     });
     Some(folder)
 }

@@ -39,12 +39,12 @@ impl Sdk {
         let file = format!("{}_{name}", self.dialect());
         let made = tokio::task::spawn_blocking(move || match self {
             Self::OpenAiPython | Self::AnthropicPython => {
-                let mut command = Command::new(install::python()?);
+                let mut command = Command::new(install::python(install::PYTHON)?);
                 command.arg(Path::new(install::SOURCES).join(format!("python/{file}.py")));
                 Some(command)
             }
             Self::OpenAiNode => {
-                let folder = install::node()?;
+                let folder = install::node(install::NODE)?;
                 let mut command = Command::new("node");
                 command.arg(Path::new(install::SOURCES).join(format!("node/{file}.mjs")));
                 command.env("PORTOLAN_SDK", folder);
@@ -63,6 +63,8 @@ pub async fn run(mut command: Command, gateway: SocketAddr, key: &str, cases: &B
     let sdk: Vec<_> = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     // Keys, proxies and base URLs of whoever runs the tests are none of the programs' business.
     command.env_clear().env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1").envs(sdk);
+    // What they keep and look up at home is none of its either.
+    command.env("HOME", directory.path());
     command.env("PORTOLAN_BASE_URL", format!("http://{gateway}")).env("PORTOLAN_KEY", key);
     let started = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
     let ended = tokio::time::timeout(PATIENCE, Running(started.expect("the program starts")).end()).await;

@@ -100,7 +100,7 @@ async fn replay(folder: PathBuf) -> Upstream {
 }
 
 /// The chunks of a stream: of every size from one byte on, so that events and characters are cut everywhere.
-fn pieces(stream: &[u8]) -> Vec<Step> {
+pub fn pieces(stream: &[u8]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut at = 0;
     while at < stream.len() {
