@@ -8,7 +8,7 @@ mod plan;
 mod portkey;
 mod refusal;
 
-pub use answer::{Answer, Broken, Room, Source, Streaming};
+pub use answer::{Answer, Broken, Raw, Room, Source, Streaming};
 pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
 pub use outcome::{Ending, Outcome};

@@ -1,4 +1,5 @@
-//! Back to the client: a whole answer at once, a stream event by event, with one event of buffer at most.
+//! Back to the client: a whole answer at once, a stream event by event, with one event of buffer at most, all else piece
+//! by piece as it comes.
 //!
 //! Invariant: whatever happens, the closing runs exactly once: at the last byte, at a break, or when the client leaves
 //! (this body is dropped, and with it the call at the provider).
@@ -11,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use providers::fault::Fault;
 use providers::passage::{Facts, Pushed, StreamReader};
 
-use crate::exchange::{Answer, Broken, Streaming};
+use crate::exchange::{Answer, Broken, Source, Streaming};
 
 /// How a relayed answer ended.
 #[derive(Debug)]
@@ -65,6 +66,11 @@ enum State {
     },
     /// A last event, then the end.
     Last(Bytes, Fault),
+    /// What nobody reads, and how many bytes are left of it, where that was announced.
+    Raw {
+        source: Source,
+        left: Option<u64>,
+    },
     Over,
 }
 
@@ -73,6 +79,7 @@ pub fn back<C: Closing>(answer: Answer, closing: C, say: SayFault) -> Relay<C> {
     let (state, facts) = match answer {
         Answer::Whole(whole) => (State::Whole(whole.body), whole.facts),
         Answer::Stream(streaming) => (State::Stream { streaming, say }, Facts::default()),
+        Answer::Raw(raw) => (State::Raw { left: raw.source.size_hint().exact(), source: raw.source }, Facts::default()),
     };
     Relay { state, bytes: 0, closing: Some(closing), facts }
 }
@@ -83,14 +90,18 @@ impl<C: Closing> Relay<C> {
         self.closing.as_mut()
     }
 
-    fn give(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
+    fn give(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.first_byte();
+        self.bytes += bytes.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn first_byte(&mut self) {
         if self.bytes == 0
             && let Some(closing) = &mut self.closing
         {
             closing.first_byte();
         }
-        self.bytes += bytes.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn close(&mut self, how: How) {
@@ -114,7 +125,8 @@ impl<C: Closing> Relay<C> {
 
 impl<C: Closing> Body for Relay<C> {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    /// What is passed on as it is has no words for a break: the client's connection breaks too.
+    type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
@@ -133,6 +145,34 @@ impl<C: Closing> Body for Relay<C> {
                     this.close(How::Broken(fault));
                     return given;
                 }
+                State::Raw { source, left } => match ready!(source.as_mut().poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        let Ok(data) = frame.into_data() else { continue };
+                        if data.is_empty() {
+                            continue;
+                        }
+                        if let Some(left) = left {
+                            *left = left.saturating_sub(data.len() as u64);
+                        }
+                        // Who reads by the announced length does not come back to hear that it is over.
+                        let over = *left == Some(0) || source.is_end_stream();
+                        let given = this.give(data);
+                        if over {
+                            this.close(How::InFull);
+                        }
+                        return given;
+                    }
+                    Some(Err(broken)) => {
+                        let message = broken.detail.clone();
+                        this.close(How::Broken(Fault { class: broken.class, message, code: None, param: None }));
+                        return Poll::Ready(Some(Err(broken)));
+                    }
+                    None => {
+                        this.first_byte();
+                        this.close(How::InFull);
+                        return Poll::Ready(None);
+                    }
+                },
                 State::Stream { streaming, .. } => {
                     let streaming = &mut **streaming;
                     if !streaming.first.is_empty() {
@@ -180,7 +220,8 @@ impl<C: Closing> Body for Relay<C> {
     fn size_hint(&self) -> SizeHint {
         match &self.state {
             State::Whole(body) => SizeHint::with_exact(body.len() as u64),
-            State::Stream { .. } | State::Last(..) => SizeHint::default(),
+            State::Raw { left: Some(left), .. } => SizeHint::with_exact(*left),
+            State::Raw { left: None, .. } | State::Stream { .. } | State::Last(..) => SizeHint::default(),
             State::Over => SizeHint::with_exact(0),
         }
     }
@@ -198,8 +239,134 @@ fn break_off(streaming: &mut Streaming, broken: Broken) -> Pushed {
 impl<C: Closing> Drop for Relay<C> {
     fn drop(&mut self) {
         if self.closing.is_some() {
-            let whole_given = matches!(self.state, State::Stream { ref streaming, .. } if streaming.reader.is_done());
+            let whole_given = match &self.state {
+                State::Stream { streaming, .. } => streaming.reader.is_done(),
+                // There was nothing to be given but the head.
+                State::Raw { left, .. } => *left == Some(0),
+                State::Whole(_) | State::Last(..) | State::Over => false,
+            };
+            if whole_given {
+                self.first_byte();
+            }
             self.close(if whole_given { How::InFull } else { How::ClientGone });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use http::HeaderMap;
+    use http_body_util::BodyExt;
+    use snapshot::FailureClass;
+
+    use super::*;
+    use crate::exchange::Raw;
+
+    /// Gives pieces, then breaks or ends; `None` among them is a wait without end.
+    struct Pieces {
+        pieces: VecDeque<Option<&'static str>>,
+        breaks: bool,
+        announced: Option<u64>,
+    }
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Broken;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+            match self.pieces.pop_front() {
+                Some(Some(piece)) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))),
+                Some(None) => Poll::Pending,
+                None if self.breaks => {
+                    let detail = "the connection broke".to_owned();
+                    Poll::Ready(Some(Err(Broken { class: FailureClass::StreamBroken, detail })))
+                }
+                None => Poll::Ready(None),
+            }
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.announced.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
+    }
+
+    /// What was closed: whether a first byte was told, bytes, and how.
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<String>>>);
+
+    impl Seen {
+        fn say(&self, word: String) {
+            self.0.lock().expect("no panic").push(word);
+        }
+
+        fn told(&self) -> Vec<String> {
+            self.0.lock().expect("no panic").clone()
+        }
+    }
+
+    impl Closing for Seen {
+        fn first_byte(&mut self) {
+            self.say("first".to_owned());
+        }
+
+        fn end(&mut self, ended: Ended) {
+            assert_eq!(ended.facts, Facts::default());
+            let how = match ended.how {
+                How::InFull => "in full".to_owned(),
+                How::ClientGone => "client gone".to_owned(),
+                How::Broken(fault) => format!("broken, {}", fault.class.word()),
+            };
+            self.say(format!("{} {how}", ended.bytes));
+        }
+    }
+
+    fn raw(pieces: &[Option<&'static str>], breaks: bool, announced: Option<u64>) -> (Relay<Seen>, Seen) {
+        let source = Box::pin(Pieces { pieces: pieces.iter().copied().collect(), breaks, announced });
+        let seen = Seen::default();
+        let answer = Answer::Raw(Box::new(Raw { status: 200, headers: HeaderMap::new(), source }));
+        (back(answer, seen.clone(), Box::new(|_, _| Bytes::new())), seen)
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_given_piece_by_piece_and_closed_once() {
+        let (relay, seen) = raw(&[Some("ab"), Some(""), Some("c")], false, None);
+        assert_eq!(relay.collect().await.expect("all of it").to_bytes(), "abc");
+        assert_eq!(seen.told(), ["first", "3 in full"]);
+        let (relay, seen) = raw(&[], false, None);
+        assert_eq!(relay.collect().await.expect("nothing").to_bytes(), "");
+        assert_eq!(seen.told(), ["first", "0 in full"]);
+    }
+
+    #[tokio::test]
+    async fn a_break_of_what_nobody_reads_breaks_the_clients_connection() {
+        let (relay, seen) = raw(&[Some("ab")], true, Some(9));
+        let broken = relay.collect().await.expect_err("it broke");
+        assert_eq!(broken.class, FailureClass::StreamBroken);
+        assert_eq!(seen.told(), ["first", "2 broken, stream_broken"]);
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_is_announced_and_its_last_byte_is_the_end() {
+        let (mut relay, seen) = raw(&[Some("ab"), Some("c"), None], false, Some(3));
+        assert_eq!(relay.size_hint().exact(), Some(3));
+        for expected in ["ab", "c"] {
+            let frame = relay.frame().await.expect("a frame").expect("data");
+            assert_eq!(frame.into_data().expect("data"), expected);
+        }
+        assert_eq!(seen.told(), ["first", "3 in full"], "before anybody asks again");
+        let (relay, seen) = raw(&[], false, Some(0));
+        drop(relay);
+        assert_eq!(seen.told(), ["first", "0 in full"], "a server does not ask for a body of no bytes");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_amid_what_nobody_reads_has_left() {
+        let (mut relay, seen) = raw(&[Some("ab"), None], false, Some(9));
+        relay.frame().await.expect("a frame").expect("data");
+        drop(relay);
+        assert_eq!(seen.told(), ["first", "2 client gone"]);
     }
 }

@@ -44,8 +44,10 @@ pub trait Intake {
 
 /// A reply on its way: what the door needs for its head, and the body.
 pub struct Reply {
-    /// Whether it is an event stream.
+    /// Whether it is an event stream, by our reading.
     pub stream: bool,
+    /// The provider's own head, of an answer that is passed on as it is: its status, and what the client is told of it.
+    pub raw: Option<(u16, HeaderMap)>,
     /// Whether it is an estimate of the gateway's own.
     pub estimate: bool,
     /// Fields that the provider was not told.
@@ -85,11 +87,12 @@ pub async fn serve(
     let mut room = permit.answer();
     let headers = Headers::of_client(headers, portkey.patience);
     let answer = rooms.upstream.run(&plan, &call, &headers, &mut room, note.trace()).await?;
-    let answer = room.keep(answer);
+    let mut answer = room.keep(answer);
     drop(permit);
+    let raw = if let Answer::Raw(raw) = &mut answer { Some((raw.status, std::mem::take(&mut raw.headers))) } else { None };
     let stream = matches!(answer, Answer::Stream(_));
     let estimate = matches!(&answer, Answer::Whole(whole) if whole.estimate);
     let mut entry = entry.take().ok_or(Refusal::NotReady)?;
     let dropped = std::mem::take(&mut entry.trace().dropped);
-    Ok(Reply { stream, estimate, dropped, body: relay::back(answer, entry, say) })
+    Ok(Reply { stream, raw, estimate, dropped, body: relay::back(answer, entry, say) })
 }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Body;
 use providers::fault::Fault;
 use providers::passage::{StreamReader, Whole};
@@ -41,6 +42,18 @@ pub enum Answer {
     Whole(Whole),
     /// Its first event is here; the rest comes.
     Stream(Box<Streaming>),
+    /// Passed on as it is.
+    Raw(Box<Raw>),
+}
+
+/// An answer that nobody reads on its way: a file, sound, or whatever was asked for by its path.
+pub struct Raw {
+    /// The provider's status.
+    pub status: u16,
+    /// What the client is told of the provider's head: the type of its content, and what a short list names besides.
+    pub headers: HeaderMap,
+    /// All of its content. What it announces of its length is announced to the client.
+    pub source: Source,
 }
 
 /// A stream that has begun.

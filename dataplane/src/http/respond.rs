@@ -113,10 +113,15 @@ async fn answer(
 }
 
 fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
+    let raw = reply.raw.take().and_then(|(status, headers)| Some((status.try_into().ok()?, headers)));
     if let Some(entry) = reply.body.closing() {
-        entry.answered_with(StatusCode::OK.as_u16());
+        entry.answered_with(raw.as_ref().map_or(StatusCode::OK, |(status, _)| *status).as_u16());
     }
     let mut response = Response::new(ReplyBody::Relay(Box::new(reply.body)));
+    if let Some((status, headers)) = raw {
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        return response;
+    }
     let headers = response.headers_mut();
     if reply.stream {
         headers.insert(CONTENT_TYPE, EVENTS);

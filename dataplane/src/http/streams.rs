@@ -1,7 +1,6 @@
 //! What one connection of HTTP/2 carries, and when that is more than its fair share: a connection lives on one core, so
 //! that a client with a single one would pin that core while the others idle.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -12,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 use super::body::ReplyBody;
+use crate::exchange::Broken;
 
 /// So many open streams are nobody's greed.
 const OPEN_FREE: u32 = 32;
@@ -73,9 +73,9 @@ impl Carried {
 
 impl Body for Carried {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

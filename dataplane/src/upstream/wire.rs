@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use snapshot::FailureClass;
 use tokio::time::Sleep;
@@ -85,5 +85,9 @@ impl Body for Wire {
 
     fn is_end_stream(&self) -> bool {
         self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
