@@ -28,8 +28,7 @@ spec:
 The preset fills base URL, header of the key, surfaces, [quirks](#quirks) and the prices of the catalog. What the object says
 itself wins. Where a base URL has a name in braces, the address is your own: set `endpoint.url` to one of that shape.
 
-This page is written by `crds/tests/papers.rs` from `crds/catalog/src/presets.tsv`. A service in *italics* is offered by the
-server and has no door in the gateway yet.
+This page is written by `crds/tests/papers.rs` from `crds/catalog/src/presets.tsv`.
 
 ";
 
@@ -42,11 +41,7 @@ fn row(preset: &Preset) -> String {
         KeyIn::ApiKey => "APIKey",
         KeyIn::GoogApiKey => "GoogAPIKey",
     };
-    let service = |service: &presets::Service| match service.surface() {
-        Some(_) => service.word().to_owned(),
-        None => format!("*{}*", service.word()),
-    };
-    let services: Vec<String> = services.iter().map(service).collect();
+    let services: Vec<&str> = services.iter().map(|service| service.word()).collect();
     let quirks: Vec<&str> = quirks.iter().map(|quirk| quirk.word()).collect();
     let prices = if catalog.is_some() { "yes" } else { "" };
     format!("| `{name}` | {title} | `{url}` | {key} | {} | {} | {prices} |\n", services.join(", "), quirks.join(", "))

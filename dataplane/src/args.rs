@@ -74,6 +74,13 @@ struct Args {
     /// Bytes of request bodies and of large answers kept at most; by default a quarter of the memory limit
     #[arg(long, value_name = "BYTES")]
     body_memory: Option<u64>,
+    /// Folder for forms with files in them while they are sent on: what is beyond their first 64 KiB goes there, into files
+    /// without a name; by default PORTOLAN_SPOOL_DIR of the environment, else all of a form is kept in memory
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
+    /// Bytes in that folder at most, half of them for one key
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    spool_bytes: u64,
     /// Seconds for the head of a request, and for the next request on an idle connection
     #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3600))]
     header_timeout_seconds: u64,
@@ -109,6 +116,10 @@ pub struct Settings {
     pub calls_max: u32,
     /// Bytes of bodies at most.
     pub body_memory_bytes: u64,
+    /// Where forms are spooled.
+    pub spool_dir: Option<PathBuf>,
+    /// Bytes of them at most.
+    pub spool_bytes: u64,
     /// For the head of a request.
     pub header_timeout: Duration,
     /// For the next piece of a body.
@@ -155,6 +166,7 @@ impl Settings {
 
     fn parse(line: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ArgsError> {
         let mut args = Args::try_parse_from(line)?;
+        let spool_dir = args.spool_dir.take().or_else(|| env("PORTOLAN_SPOOL_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
         let source = args.source(env)?;
         let extra_ca = args.extra_ca.map(|path| std::fs::read(&path).map_err(|source| ArgsError::ExtraCa { path, source }));
         Ok(Self {
@@ -175,6 +187,8 @@ impl Settings {
             connections_max: args.max_connections,
             calls_max: args.max_calls,
             body_memory_bytes: args.body_memory.unwrap_or_else(|| memory_limit() / 4),
+            spool_dir,
+            spool_bytes: args.spool_bytes,
             header_timeout: Duration::from_secs(args.header_timeout_seconds),
             body_idle_timeout: Duration::from_secs(args.body_idle_timeout_seconds),
         })

@@ -1,6 +1,7 @@
 //! The nouns that rooms hand to each other. Data only: whoever decides something sits in a room.
 
 mod answer;
+mod body;
 mod call;
 mod grant;
 mod outcome;
@@ -9,6 +10,7 @@ mod portkey;
 mod refusal;
 
 pub use answer::{Answer, Broken, Raw, Room, Source, Streaming};
+pub use body::{Body, FormBody, Kept};
 pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
 pub use outcome::{Ending, Outcome};

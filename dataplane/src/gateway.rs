@@ -79,7 +79,7 @@ impl Gateway {
     pub fn new(settings: &Settings, metrics: Arc<Metrics>, books: Arc<Books>, clock: Clock) -> Self {
         Self {
             live: Arc::default(),
-            process: Arc::new(Process::new(settings.calls_max, settings.body_memory_bytes)),
+            process: Arc::new(Process::new(settings.calls_max, settings.body_memory_bytes).spooling(settings.spool_bytes)),
             connections: Arc::default(),
             books,
             metrics,
@@ -132,6 +132,7 @@ impl Gateway {
         let metrics_text = move || {
             metrics.calls_in_flight.set(process.calls().into());
             metrics.body_bytes.set(i64::try_from(process.body_bytes()).unwrap_or(i64::MAX));
+            metrics.spool_bytes.set(i64::try_from(process.spool_bytes()).unwrap_or(i64::MAX));
             metrics.connections.set(i64::try_from(connections.load(Relaxed)).unwrap_or(i64::MAX));
             if let Some(age) = certainty.confirmed_age_seconds() {
                 metrics.config_confirmed_age.with_label_values(&NO_LABELS).set(i64::try_from(age).unwrap_or(i64::MAX));
@@ -148,7 +149,7 @@ impl Gateway {
 
     /// One core's door over a way out.
     #[must_use]
-    pub fn door(&self, dial: Arc<dyn Dial>, body_idle: Duration) -> Arc<Door> {
+    pub fn door(&self, dial: Arc<dyn Dial>, settings: &Settings) -> Arc<Door> {
         let rooms = Rooms {
             live: self.live.clone(),
             process: self.process.clone(),
@@ -157,7 +158,8 @@ impl Gateway {
             clock: self.clock.clone(),
             dice: Dice::new(),
         };
-        Arc::new(Door { rooms, draining: self.draining.clone(), body_idle })
+        let spool = settings.spool_dir.as_deref().map(Into::into);
+        Arc::new(Door { rooms, draining: self.draining.clone(), body_idle: settings.body_idle_timeout, spool })
     }
 
     /// Binds the port once for each core and serves it, each core on a thread and a runtime of its own.
@@ -174,7 +176,7 @@ impl Gateway {
         for number in 0..settings.cores {
             let listener = listener::bind(address, number == 0).map_err(|source| StartError::Bind { address, source })?;
             address = listener.local_addr().map_err(StartError::Core)?;
-            let door = self.door(dial.clone(), settings.body_idle_timeout);
+            let door = self.door(dial.clone(), settings);
             let tls = certificate.as_ref().map(Certificate::server).transpose()?;
             let core = Core { listener, door, tls, bounds, connections: self.connections.clone(), leaving: self.leaving.subscribe() };
             let name = format!("core-{number}");

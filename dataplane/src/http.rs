@@ -10,6 +10,7 @@ mod models;
 mod path;
 pub mod refusal;
 mod respond;
+pub mod spool;
 mod streams;
 pub mod tls;
 

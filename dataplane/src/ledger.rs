@@ -33,8 +33,11 @@ pub fn close(books: &Books, outcome: &Outcome) {
     if let Ending::Refused(code) = outcome.ending {
         metrics.refusals.with_label_values(&[code]).inc();
     }
-    if let (Some(attempt), Some(usage)) = (&outcome.attempt, &outcome.usage) {
-        metrics.provider(&attempt.provider.provider.id).used(usage, receipt.cost.map(|cost| cost.0));
+    if let Some(attempt) = &outcome.attempt
+        && (outcome.usage.is_some() || outcome.measured.is_some())
+    {
+        let usage = outcome.usage.unwrap_or_default();
+        metrics.provider(&attempt.provider.provider.id).used(&usage, outcome.measured, receipt.cost.map(|cost| cost.0));
     }
     if let (Some(unanswered), Some(policy)) = (&outcome.unanswered, outcome.key.as_ref().and_then(|key| key.key.policy.as_ref())) {
         metrics.rules_unanswered.with_label_values(&[policy.as_str(), unanswered.why]).inc();

@@ -26,6 +26,8 @@ pub struct Process {
     calls_max: u32,
     body_bytes: AtomicU64,
     body_bytes_max: u64,
+    spool_bytes: AtomicU64,
+    spool_bytes_max: u64,
 }
 
 /// A place among the process's calls, and among the key's. Given back on drop.
@@ -43,13 +45,22 @@ pub struct BodyPermit {
     process: Arc<Process>,
     gauges: Arc<KeyGauges>,
     bytes: u64,
+    /// In the spool, not in memory.
+    spooled: u64,
 }
 
 impl Process {
     /// Bounds of this process.
     #[must_use]
     pub fn new(calls_max: u32, body_bytes_max: u64) -> Self {
-        Self { calls: AtomicU32::new(0), calls_max, body_bytes: AtomicU64::new(0), body_bytes_max }
+        let (body_bytes, spool_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { calls: AtomicU32::new(0), calls_max, body_bytes, body_bytes_max, spool_bytes, spool_bytes_max: 0 }
+    }
+
+    /// With a spool of so many bytes.
+    #[must_use]
+    pub fn spooling(self, spool_bytes_max: u64) -> Self {
+        Self { spool_bytes_max, ..self }
     }
 
     /// Calls in flight now.
@@ -62,6 +73,12 @@ impl Process {
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Relaxed)
+    }
+
+    /// Bytes in the spool now.
+    #[must_use]
+    pub fn spool_bytes(&self) -> u64 {
+        self.spool_bytes.load(Relaxed)
     }
 }
 
@@ -95,7 +112,7 @@ impl Hold {
     /// # Errors
     /// The process has no room, or the key has more than half of it.
     pub fn body(&self, bytes: u64) -> Result<BodyPermit, Refusal> {
-        let mut permit = BodyPermit { process: self.process.clone(), gauges: self.gauges.clone(), bytes: 0 };
+        let mut permit = BodyPermit { process: self.process.clone(), gauges: self.gauges.clone(), bytes: 0, spooled: 0 };
         permit.grow(bytes)?;
         Ok(permit)
     }
@@ -115,6 +132,27 @@ impl BodyPermit {
             return Err(Refusal::Overloaded { what: "body_bytes", retry_after: RETRY_AFTER });
         }
         Ok(())
+    }
+
+    /// Takes room in the spool.
+    ///
+    /// # Errors
+    /// The spool has no room, or the key has more than half of it.
+    pub fn spool(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.spooled += bytes;
+        let all = self.process.spool_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let own = self.gauges.spool_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let max = self.process.spool_bytes_max;
+        if all > max || own > max / 2 {
+            return Err(Refusal::Overloaded { what: "spool_bytes", retry_after: RETRY_AFTER });
+        }
+        Ok(())
+    }
+
+    /// What it covers of the spool now.
+    #[must_use]
+    pub fn spooled(&self) -> u64 {
+        self.spooled
     }
 
     /// What it covers now.
@@ -152,7 +190,7 @@ impl Room for AnswerRoom<'_> {
         if self.bytes <= ANSWER_BYTES_FREE {
             return Ok(());
         }
-        let empty = || BodyPermit { process: self.of.process.clone(), gauges: self.of.gauges.clone(), bytes: 0 };
+        let empty = || BodyPermit { process: self.of.process.clone(), gauges: self.of.gauges.clone(), bytes: 0, spooled: 0 };
         let taken = self.taken.get_or_insert_with(empty);
         taken.grow(self.bytes - taken.bytes)
     }
@@ -186,6 +224,8 @@ impl Drop for BodyPermit {
     fn drop(&mut self) {
         self.process.body_bytes.fetch_sub(self.bytes, Relaxed);
         self.gauges.body_bytes.fetch_sub(self.bytes, Relaxed);
+        self.process.spool_bytes.fetch_sub(self.spooled, Relaxed);
+        self.gauges.spool_bytes.fetch_sub(self.spooled, Relaxed);
     }
 }
 

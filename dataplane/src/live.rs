@@ -8,6 +8,7 @@ mod index;
 mod paths;
 mod policy;
 mod provider;
+mod speaks;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct KeyGauges {
     pub calls: AtomicU32,
     /// Bytes of request bodies that are kept.
     pub body_bytes: AtomicU64,
+    /// Bytes of them in the spool.
+    pub spool_bytes: AtomicU64,
 }
 
 /// One key with what must outlive a reload: its gauges.

@@ -7,11 +7,10 @@ mod entry;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use providers::head::Head;
-use snapshot::Surface;
+use snapshot::{Gateway, Surface};
 
 use crate::clock::{Clock, Dice};
-use crate::exchange::{Answer, Call, Portkey, Refusal};
+use crate::exchange::{Answer, Body, Call, Portkey, Refusal};
 use crate::ledger::Books;
 use crate::live::LiveHandle;
 use crate::relay::{self, Relay, SayFault};
@@ -38,8 +37,8 @@ pub struct Rooms {
 
 /// Reads a request's body; given by the door, which knows bodies. Called only once the caller is known and has a place.
 pub trait Intake {
-    /// The whole body, within the hold's bounds and the limit.
-    fn read(self, hold: &limits::Hold, bytes_max: u64) -> impl Future<Output = Result<(bytes::Bytes, limits::BodyPermit), Refusal>> + Send;
+    /// The whole body, within the hold's bounds and the gateway's limits.
+    fn read(self, hold: &limits::Hold, gateway: &Gateway) -> impl Future<Output = Result<(Body, limits::BodyPermit), Refusal>> + Send;
 }
 
 /// A reply on its way: what the door needs for its head, and the body.
@@ -75,9 +74,8 @@ pub async fn serve(
     auth::admit(&grant, surface.operation())?;
     let portkey = Portkey::read(headers)?;
     let hold = limits::reserve(&rooms.process, &grant)?;
-    let (body, permit) = intake.read(&hold, live.gateway.body_bytes_max).await?;
-    let head = Head::read(surface, &body).map_err(Refusal::BadBody)?;
-    let call = Call { surface, head, body };
+    let (body, permit) = intake.read(&hold, &live.gateway).await?;
+    let call = Call::read(surface, body).map_err(Refusal::BadBody)?;
     note.asked(&call, hold);
     let mut asked = routing::Asked::call(&grant, &call, headers, &portkey);
     let plan = routing::plan(&live, &grant, &mut asked);

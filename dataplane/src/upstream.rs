@@ -14,6 +14,7 @@ mod pieces;
 mod pool;
 mod scripted;
 pub mod tls;
+mod unread;
 mod waits;
 mod wire;
 
@@ -27,8 +28,9 @@ use providers::passage::{CannotSay, Passage, Target};
 use snapshot::Surface;
 
 use self::dress::Dress;
+use self::pieces::Sent;
 use crate::clock::Clock;
-use crate::exchange::{Answer, Attempt, Call, Plan, Refusal, Room};
+use crate::exchange::{Answer, Attempt, Body, Call, Plan, Refusal, Room};
 use crate::telemetry::metrics::Metrics;
 
 pub use attempt::Headers;
@@ -98,13 +100,13 @@ impl Upstream {
     ) -> Result<Answer, Refusal> {
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {
-            if call.surface == Surface::CountTokens && !attempt.provider.counts_tokens() {
+            if let (Surface::CountTokens, Body::Here(body), false) = (call.surface, &call.body, attempt.provider.counts_tokens()) {
                 trace.attempt = Some(attempt.clone());
-                return Ok(Answer::Whole(count::estimate(&call.body)));
+                return Ok(Answer::Whole(count::estimate(body)));
             }
             let provider = &attempt.provider;
             let target = Target { speaks: provider.speaks(&attempt.model), ..Target::of(&provider.provider) };
-            let passage = match Passage::toward(call.surface, &target, &call.head, &call.body, &attempt.model) {
+            let passage = match passage(call, &target, &attempt.model) {
                 Ok(passage) => passage,
                 Err(why) => {
                     last.get_or_insert_with(|| cannot_say(call, attempt, &why));
@@ -124,7 +126,8 @@ impl Upstream {
             trace.dropped = passage.dropped().join(", ");
             let began = self.clock.now();
             room.begin();
-            let tried = self.attempt(attempt, (&passage, &dress), call.head.stream, headers, room).await;
+            let sent = sent(call, &passage, &dress);
+            let tried = self.attempt(attempt, (&passage, &dress, sent), call.head.stream, headers, room).await;
             trace.wait += self.clock.now() - began;
             let meters = self.metrics.provider(&attempt.provider.provider.id);
             let failure = match tried {
@@ -154,6 +157,20 @@ impl Failure {
         let provider = attempt.provider.provider.id.name().to_owned();
         let Self { fault, status, retry_after, verbatim, detail: _, full: _ } = self;
         Refusal::Upstream { provider, fault, status, retry_after, verbatim }
+    }
+}
+
+fn passage(call: &Call, target: &Target<'_>, model: &str) -> Result<Passage, CannotSay> {
+    match &call.body {
+        Body::Here(body) => Passage::toward(call.surface, target, &call.head, body, model),
+        Body::Form(form) => Passage::form(call.surface, target, &form.form, model),
+    }
+}
+
+fn sent<'a>(call: &'a Call, passage: &'a Passage, dress: &'a Dress) -> Sent<'a> {
+    match &call.body {
+        Body::Here(_) => Sent::Pieces(dress.body(passage)),
+        Body::Form(form) => Sent::Form(form, passage.splices()),
     }
 }
 

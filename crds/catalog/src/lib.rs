@@ -4,6 +4,7 @@
 //! and nothing at start. `catalog-refresh` writes it from a price list.
 
 pub mod presets;
+pub mod units;
 
 mod near;
 

@@ -23,18 +23,35 @@ pub enum Service {
     Responses,
     /// `/images/generations`
     Images,
+    /// `/images/edits`
+    ImageEdits,
     /// `/audio/speech`
     Speech,
     /// `/audio/transcriptions`
     Transcriptions,
+    /// `/audio/translations`
+    Translations,
+    /// `/moderations`
+    Moderations,
     /// `/rerank`
     Rerank,
 }
 
 impl Service {
     /// Every service, in the order of the documentation.
-    pub const ALL: [Self; 8] =
-        [Self::Chat, Self::Completions, Self::Embeddings, Self::Responses, Self::Images, Self::Speech, Self::Transcriptions, Self::Rerank];
+    pub const ALL: [Self; 11] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Images,
+        Self::ImageEdits,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Moderations,
+        Self::Rerank,
+    ];
 
     /// The word for it in the data.
     #[must_use]
@@ -45,21 +62,30 @@ impl Service {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Images => "images",
+            Self::ImageEdits => "edits",
             Self::Speech => "speech",
             Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::Moderations => "moderations",
             Self::Rerank => "rerank",
         }
     }
 
-    /// The endpoint by which a gateway reaches it; `None` where there is no door for it yet.
+    /// The endpoint by which a gateway reaches it.
     #[must_use]
-    pub fn surface(self) -> Option<Surface> {
+    pub fn surface(self) -> Surface {
         match self {
-            Self::Chat => Some(Surface::ChatCompletions),
-            Self::Completions => Some(Surface::Completions),
-            Self::Embeddings => Some(Surface::Embeddings),
-            Self::Responses => Some(Surface::Responses),
-            Self::Images | Self::Speech | Self::Transcriptions | Self::Rerank => None,
+            Self::Chat => Surface::ChatCompletions,
+            Self::Completions => Surface::Completions,
+            Self::Embeddings => Surface::Embeddings,
+            Self::Responses => Surface::Responses,
+            Self::Images => Surface::Images,
+            Self::ImageEdits => Surface::ImageEdits,
+            Self::Speech => Surface::Speech,
+            Self::Transcriptions => Surface::Transcriptions,
+            Self::Translations => Surface::Translations,
+            Self::Moderations => Surface::Moderations,
+            Self::Rerank => Surface::Rerank,
         }
     }
 }
@@ -108,7 +134,7 @@ impl Preset {
     /// The endpoints by which a gateway reaches it.
     #[must_use]
     pub fn surfaces(&self) -> BTreeSet<Surface> {
-        self.services.iter().filter_map(|service| service.surface()).collect()
+        self.services.iter().map(|service| service.surface()).collect()
     }
 
     fn read(line: &'static str) -> Option<Self> {

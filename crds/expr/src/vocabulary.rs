@@ -3,7 +3,7 @@
 /// Variables with their types and what they are.
 pub const VARIABLES: [(&str, &str, &str); 12] = [
     ("request.model", "text", "the model as the client wrote it"),
-    ("request.operation", "text", "`chat`, `completions`, `embeddings` or `responses`"),
+    ("request.operation", "text", "`chat`, `completions`, `embeddings`, `responses`, `images`, `audio`, `moderations` or `rerank`"),
     ("request.stream", "bool", "whether a stream is asked for"),
     ("request.bytes", "int", "bytes of the request's body"),
     ("request.headers", "map", "the client's headers by their names in lower case; of a header that stands twice the first"),

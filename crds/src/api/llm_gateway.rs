@@ -178,15 +178,23 @@ pub struct Limits {
     #[serde(default = "max_body_bytes")]
     #[schemars(range(min = 1024, max = 104_857_600))]
     pub max_body_bytes: i64,
+    /// Largest form with files in it (pictures to be edited, sound to be written down), in bytes.
+    #[serde(default = "max_form_bytes")]
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub max_form_bytes: i64,
 }
 
 fn max_body_bytes() -> i64 {
     20 << 20
 }
 
+fn max_form_bytes() -> i64 {
+    100 << 20
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_body_bytes: max_body_bytes() }
+        Self { max_body_bytes: max_body_bytes(), max_form_bytes: max_form_bytes() }
     }
 }
 

@@ -69,7 +69,7 @@ pub struct LLMProviderSpec {
     /// What an OpenAI-compatible server speaks by itself; by default the preset's, else ChatCompletions, Completions,
     /// Embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 13), extend("x-kubernetes-list-type" = "set"))]
     pub surfaces: Option<Vec<SurfaceName>>,
     /// Where an OpenAI-compatible server differs from OpenAI; by default the preset's, else nowhere. See the list of quirks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,6 +272,22 @@ pub enum SurfaceName {
     Responses,
     /// /messages
     Messages,
+    /// /images/generations
+    Images,
+    /// /images/edits
+    ImageEdits,
+    /// /images/variations
+    ImageVariations,
+    /// /audio/speech
+    Speech,
+    /// /audio/transcriptions
+    Transcriptions,
+    /// /audio/translations
+    Translations,
+    /// /moderations
+    Moderations,
+    /// /rerank
+    Rerank,
 }
 
 /// A model by the name that clients use.

@@ -272,4 +272,12 @@ pub enum OperationName {
     Embeddings,
     /// The Responses API.
     Responses,
+    /// Pictures made and changed.
+    Images,
+    /// Speech made, and written down.
+    Audio,
+    /// Texts and pictures judged.
+    Moderations,
+    /// Documents put in the order of a question.
+    Rerank,
 }

@@ -49,6 +49,7 @@ pub(super) fn lower(gateway: &LLMGateway) -> Option<Gateway> {
     Some(Gateway {
         id: GatewayId::new(gateway.namespace().as_deref().unwrap_or("default"), &gateway.name_any()).ok()?,
         body_bytes_max: u64::try_from(spec.limits.max_body_bytes).unwrap_or(0),
+        form_bytes_max: u64::try_from(spec.limits.max_form_bytes).unwrap_or(0),
         egress: Egress { allow: networks(gateway).ok()? },
         cors: Cors { allow_origins: spec.cors.allow_origins.clone() },
         drain: Drain { delay_seconds: unsigned(spec.drain.delay_seconds), timeout_seconds: unsigned(spec.drain.timeout_seconds) },

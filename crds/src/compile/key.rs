@@ -252,5 +252,9 @@ fn operation(name: &OperationName) -> Operation {
         OperationName::Completions => Operation::Completions,
         OperationName::Embeddings => Operation::Embeddings,
         OperationName::Responses => Operation::Responses,
+        OperationName::Images => Operation::Images,
+        OperationName::Audio => Operation::Audio,
+        OperationName::Moderations => Operation::Moderations,
+        OperationName::Rerank => Operation::Rerank,
     }
 }

@@ -148,7 +148,9 @@ impl Compiler<'_> {
                 [Surface::CohereChat, Surface::CohereEmbed].into(),
             ),
             ProviderType::Mistral => {
-                let (url, surfaces) = preset.map_or(("", BTreeSet::new()), |preset| (preset.url, preset.surfaces()));
+                let (url, mut surfaces) = preset.map_or(("", BTreeSet::new()), |preset| (preset.url, preset.surfaces()));
+                // Of a type of its own the machine knows these by itself, so that machines of before are not disturbed.
+                surfaces.retain(|surface| !surface.is_of_the_later_doors());
                 (ProviderKind::Mistral(self.endpoint(namespace, spec, url, Header::Bearer)?), surfaces)
             }
             ProviderType::Ollama => (
@@ -315,6 +317,14 @@ fn surface(name: &SurfaceName) -> Surface {
         SurfaceName::Embeddings => Surface::Embeddings,
         SurfaceName::Responses => Surface::Responses,
         SurfaceName::Messages => Surface::Messages,
+        SurfaceName::Images => Surface::Images,
+        SurfaceName::ImageEdits => Surface::ImageEdits,
+        SurfaceName::ImageVariations => Surface::ImageVariations,
+        SurfaceName::Speech => Surface::Speech,
+        SurfaceName::Transcriptions => Surface::Transcriptions,
+        SurfaceName::Translations => Surface::Translations,
+        SurfaceName::Moderations => Surface::Moderations,
+        SurfaceName::Rerank => Surface::Rerank,
     }
 }
 
@@ -378,7 +388,9 @@ fn unpriced(provider: &Provider) -> Option<Problem> {
         return None;
     }
     let word = catalog::word(provider);
-    let models = provider.models.iter().filter(|model| model.price.is_none() && catalog::of_declared(provider, model).is_none());
+    let by_unit = |model: &snapshot::Model| word.is_some_and(|word| catalog::units::knows(word, model.upstream_name.as_str()));
+    let unknown = |model: &&snapshot::Model| model.price.is_none() && catalog::of_declared(provider, model).is_none() && !by_unit(model);
+    let models = provider.models.iter().filter(unknown);
     let models: Vec<String> = models.map(|model| model.upstream_name.as_str().to_owned()).collect();
     (!models.is_empty()).then(|| Problem::ModelsUnpriced { catalog: word.map(str::to_owned), models })
 }

@@ -68,7 +68,10 @@ fn gateway(snapshot: &Snapshot) -> LLMGateway {
     let spec = LLMGatewaySpec {
         teams: teams.into_iter().map(|(name, namespaces)| Team { name: name.to_owned(), namespaces: owned(namespaces) }).collect(),
         egress: Egress { allow_cidrs: served.egress.allow.iter().map(ToString::to_string).collect() },
-        limits: Limits { max_body_bytes: i64::try_from(served.body_bytes_max).unwrap_or(i64::MAX) },
+        limits: Limits {
+            max_body_bytes: i64::try_from(served.body_bytes_max).unwrap_or(i64::MAX),
+            max_form_bytes: i64::try_from(served.form_bytes_max).unwrap_or(i64::MAX),
+        },
         cors: Cors { allow_origins: served.cors.allow_origins.clone() },
         drain: Drain { delay_seconds: signed(served.drain.delay_seconds), timeout_seconds: signed(served.drain.timeout_seconds) },
         ..LLMGatewaySpec::admitting(allowed)

@@ -52,7 +52,16 @@ fn dialect(upstream: Surface) -> Option<Dialect> {
         | Surface::GenerateContent
         | Surface::Converse
         | Surface::CohereChat
-        | Surface::OllamaChat => None,
+        | Surface::OllamaChat
+        | Surface::Moderations
+        | Surface::Rerank
+        | Surface::Images
+        | Surface::ImageEdits
+        | Surface::ImageVariations
+        | Surface::Speech
+        | Surface::Transcriptions
+        | Surface::Translations
+        | Surface::CohereRerank => None,
     }
 }
 
@@ -189,7 +198,7 @@ impl Embedding {
         let tokens = told.tokens.unwrap_or(0);
         out.extend_from_slice(format!(",\"usage\":{{\"prompt_tokens\":{tokens},\"total_tokens\":{tokens}}}}}").as_bytes());
         let usage = told.tokens.map(|prompt| Usage { prompt, ..Usage::default() });
-        Ok((out.into(), Facts { usage, model: told.model }))
+        Ok((out.into(), Facts { usage, model: told.model, ..Facts::default() }))
     }
 
     /// Numbers stand as the provider wrote them, unless they are packed or brought to length one.

@@ -186,7 +186,16 @@ impl ClientError<'_> {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed => {
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => {
                 out.extend_from_slice(b"data: ");
                 out.extend_from_slice(&self.body(Dialect::OpenAi));
             }

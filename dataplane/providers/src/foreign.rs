@@ -35,7 +35,16 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed,
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank,
             _,
         ) => Ok(scanner.pass()?),
     }

@@ -19,7 +19,11 @@ pub struct Head {
     pub include_usage: bool,
     /// The largest answer that the client wants, in tokens.
     pub max_tokens: Option<u64>,
-    /// Where the value of `model` stands, quotes included.
+    /// The answer is asked for as plain text, not as JSON: a transcript, subtitles.
+    pub as_text: bool,
+    /// Letters that are to be spoken.
+    pub characters: Option<u64>,
+    /// Where the value of `model` stands, quotes included. Empty: it is not there and goes in here.
     pub(crate) model_at: Range<usize>,
     /// Where `stream_options` stand.
     pub(crate) options: Options,
@@ -82,6 +86,20 @@ pub enum BadBody {
     },
     /// Nested deeper than anybody needs.
     TooDeep,
+    /// Not a form.
+    NotAForm {
+        /// The offset of the byte at fault.
+        at: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The header that names the model and the field that does name two.
+    TwoModels {
+        /// The header's.
+        header: String,
+        /// The field's.
+        field: String,
+    },
     /// A reference to an object at the provider, which cannot be proven to be the caller's own.
     ForeignId {
         /// Its name.
@@ -100,6 +118,13 @@ impl fmt::Display for BadBody {
             Self::Duplicate { field } => write!(f, "`{field}` stands in the body twice; say it once"),
             Self::Lookalike { field } => {
                 write!(f, "a field is named like `{field}` but for its case, and some servers would take it for `{field}`; leave it out")
+            }
+            Self::NotAForm { at, what } => write!(f, "the body is not the form that its content-type announces: {what}, at byte {at}"),
+            Self::TwoModels { header, field } => {
+                write!(
+                    f,
+                    "the header `x-portolan-model` says `{header}` and the field `model` says `{field}`; leave one out, or let them agree"
+                )
             }
             Self::TooDeep => f.write_str("the body is nested too deeply; 128 levels are taken"),
             Self::ForeignId { field } => write!(
@@ -138,13 +163,32 @@ impl Head {
             Err(wrong) => Err(Stop::Wrong(wrong)),
         };
         match read {
-            Ok(()) if reader.seen & Field::Model.bit() == 0 => Err(BadBody::Missing { field: "model" }),
-            Ok(()) => Ok(Self { stream: reader.head.stream && surface != Surface::CountTokens, ..reader.head }),
+            Ok(()) if reader.seen & Field::Model.bit() == 0 => match usual_model(surface) {
+                Some(usual) => Ok(Self { model: usual.to_owned(), model_at: opened(body), ..reader.head }),
+                None => Err(BadBody::Missing { field: "model" }),
+            },
+            Ok(()) => Ok(reader.head),
             Err(Stop::Bad(bad)) => Err(bad),
             Err(Stop::Wrong(Wrong { what: TOO_DEEP, .. })) => Err(BadBody::TooDeep),
             Err(Stop::Wrong(wrong)) => Err(placed(body, wrong)),
         }
     }
+}
+
+/// The model of a call that names none, where OpenAI has one.
+fn usual_model(surface: Surface) -> Option<&'static str> {
+    (surface == Surface::Moderations).then_some("omni-moderation-latest")
+}
+
+/// The place behind the brace that opens the object.
+fn opened(body: &[u8]) -> Range<usize> {
+    let at = body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+    at..at
+}
+
+/// Whether an answer can be streamed by what `stream` says.
+fn streams(surface: Surface) -> bool {
+    !matches!(surface, Surface::CountTokens | Surface::Moderations | Surface::Rerank | Surface::Speech)
 }
 
 /// Fields that are acted on, each with a bit of what was seen.
@@ -156,6 +200,10 @@ enum Field {
     MaxTokens,
     MaxCompletionTokens,
     MaxOutputTokens,
+    /// Of speech alone.
+    Input,
+    /// Of speech alone.
+    StreamFormat,
 }
 
 impl Field {
@@ -171,12 +219,15 @@ impl Field {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxOutputTokens => "max_output_tokens",
+            Self::Input => "input",
+            Self::StreamFormat => "stream_format",
         }
     }
 
-    fn of(key: &str) -> Option<Self> {
+    fn of(surface: Surface, key: &str) -> Option<Self> {
         let all = [Self::Model, Self::Stream, Self::StreamOptions, Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
-        all.into_iter().find(|field| field.name() == key)
+        let of_speech = [Self::Input, Self::StreamFormat].into_iter().filter(|_| surface == Surface::Speech);
+        all.into_iter().chain(of_speech).find(|field| field.name() == key)
     }
 }
 
@@ -189,7 +240,7 @@ struct Reader {
 impl Reader {
     fn field(&mut self, scanner: &mut Scanner<'_>, key: Text<'_>) -> Result<(), Stop> {
         let key = key.decode();
-        let Some(field) = Field::of(&key) else {
+        let Some(field) = Field::of(self.surface, &key) else {
             // Some servers match names whatever their case: they would serve a model that nobody here has looked at.
             if key.eq_ignore_ascii_case(Field::Model.name()) {
                 return Err(Stop::Bad(BadBody::Lookalike { field: Field::Model.name() }));
@@ -204,13 +255,28 @@ impl Reader {
             Field::Model => self.model(scanner),
             Field::Stream => match scanner.kind()? {
                 Kind::Bool => {
-                    self.head.stream = scanner.bool()?;
+                    let wanted = scanner.bool()?;
+                    self.head.stream |= wanted && streams(self.surface);
                     Ok(())
                 }
                 Kind::Null => Ok(scanner.pass()?),
                 Kind::Object | Kind::Array | Kind::Text | Kind::Number => Err(wrong_type("stream", "true or false")),
             },
             Field::StreamOptions => self.options(scanner),
+            Field::Input => {
+                if scanner.kind()? != Kind::Text {
+                    return Err(wrong_type("input", "the text to be spoken"));
+                }
+                self.head.characters = Some(scanner.text()?.decode().chars().count() as u64);
+                Ok(())
+            }
+            Field::StreamFormat => {
+                if scanner.kind()? == Kind::Text {
+                    self.head.stream = scanner.text()?.is("sse");
+                    return Ok(());
+                }
+                Ok(scanner.pass()?)
+            }
             Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens => match scanner.kind()? {
                 Kind::Number => {
                     self.head.max_tokens =

@@ -12,6 +12,7 @@ pub mod eventstream;
 pub mod fault;
 pub mod head;
 pub mod json;
+pub mod multipart;
 pub mod passage;
 pub mod sigv4;
 pub mod simulated;
@@ -21,7 +22,9 @@ pub mod vertex;
 
 mod embed;
 mod foreign;
+mod measure;
 mod ndjson;
 mod quirks;
+mod rerank;
 mod same;
 mod translate;

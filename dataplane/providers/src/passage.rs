@@ -2,19 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
-use snapshot::{Provider, Quirk, Surface, Usage};
+use snapshot::{Measured, Provider, Quirk, Surface, Usage};
 
 use crate::embed::{self, Embedding};
 use crate::eventstream;
 use crate::fault::{ClientError, Fault};
 use crate::head::Head;
+use crate::multipart::Form;
 use crate::ndjson::Lines;
 use crate::quirks::{self, Mender};
+use crate::rerank::Order;
 use crate::same::{Same, SameStream};
 use crate::sse::{Event, Frames};
 use crate::translate::{self, Stream, Translation};
+
+pub use crate::same::Raw;
 
 /// Either the client's own bytes, or a translation.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ pub struct Translated {
 enum Told {
     Chat(Box<Translation>),
     Embeddings(Embedding),
+    Order(Order),
 }
 
 /// What a call is told to.
@@ -93,6 +99,8 @@ impl fmt::Display for CannotSay {
 pub struct Facts {
     /// Tokens, in one convention.
     pub usage: Option<Usage>,
+    /// What is counted otherwise than in tokens.
+    pub measured: Option<Measured>,
     /// The model as the provider names it.
     pub model: Option<String>,
 }
@@ -125,6 +133,11 @@ impl Translated {
             let embedding = Embedding::begin(upstream, body, upstream_model)?;
             let request = [embedding.request()];
             return Ok(Self { upstream, request, told: Told::Embeddings(embedding), quirks: BTreeSet::new(), dropped: Vec::new() });
+        }
+        if client == Surface::Rerank && target.speaks.contains(&Surface::CohereRerank) {
+            let order = Order::begin(body, upstream_model)?;
+            let (upstream, request) = (Surface::CohereRerank, [order.request()]);
+            return Ok(Self { upstream, request, told: Told::Order(order), quirks: BTreeSet::new(), dropped: Vec::new() });
         }
         let upstream = translate::target(client, target.speaks).ok_or(CannotSay::Surface { surface: client })?;
         let translation = Translation::begin(client, upstream, body, upstream_model)?;
@@ -172,6 +185,33 @@ impl Passage {
         }
     }
 
+    /// The way through of a form. Its files are not for translating.
+    ///
+    /// # Errors
+    /// The target does not speak the surface.
+    pub fn form(surface: Surface, target: &Target<'_>, form: &Form, upstream_model: &str) -> Result<Self, CannotSay> {
+        let spoken = target.speaks.contains(&surface);
+        spoken.then(|| Self::Same(Same::form(surface, form, upstream_model))).ok_or(CannotSay::Surface { surface })
+    }
+
+    /// What is put into a form on its way, in order: each in the place of a range of its bytes.
+    #[must_use]
+    pub fn splices(&self) -> &[(Range<usize>, Bytes)] {
+        match self {
+            Self::Same(same) => same.splices(),
+            Self::Translated(_) => &[],
+        }
+    }
+
+    /// Whether the answer may be something else than JSON or events.
+    #[must_use]
+    pub fn raw(&self) -> Raw {
+        match self {
+            Self::Same(same) => same.raw(),
+            Self::Translated(_) => Raw::Never,
+        }
+    }
+
     /// Fields that were left out because the target cannot be told them.
     #[must_use]
     pub fn dropped(&self) -> &[String] {
@@ -215,6 +255,7 @@ impl Passage {
                 let (body, facts) = match &translated.told {
                     Told::Chat(translation) => translation.read_whole(&body)?,
                     Told::Embeddings(embedding) => embedding.read_whole(&body)?,
+                    Told::Order(order) => order.read_whole(&body)?,
                 };
                 Ok(Whole { body, facts, estimate: false })
             }
@@ -240,11 +281,20 @@ impl Passage {
                     | Surface::CohereChat
                     | Surface::BatchEmbedContents
                     | Surface::CohereEmbed
-                    | Surface::OllamaEmbed => Framing::Events(Frames::default(), Mender::new(quirks, true)),
+                    | Surface::OllamaEmbed
+                    | Surface::Moderations
+                    | Surface::Rerank
+                    | Surface::Images
+                    | Surface::ImageEdits
+                    | Surface::ImageVariations
+                    | Surface::Speech
+                    | Surface::Transcriptions
+                    | Surface::Translations
+                    | Surface::CohereRerank => Framing::Events(Frames::default(), Mender::new(quirks, true)),
                 };
                 Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }
-            Self::Translated(Translated { told: Told::Embeddings(_), .. }) => Reader::None(Facts::default()),
+            Self::Translated(Translated { told: Told::Embeddings(_) | Told::Order(_), .. }) => Reader::None(Facts::default()),
         })
     }
 }

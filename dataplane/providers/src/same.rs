@@ -1,21 +1,28 @@
 //! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
 //! are read for usage, the model, the end and errors.
 
+mod seen;
+mod splice;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
-use snapshot::{FailureClass, Quirk, Surface};
+use snapshot::{FailureClass, Operation, Quirk, Surface};
 
 use crate::fault::Fault;
-use crate::head::{Head, Options};
-use crate::json::{Kind, Scanner, Wrong, write_text};
+use crate::head::Head;
+use crate::measure;
+use crate::multipart::Form;
 use crate::passage::{CannotSay, Facts, Pushed, Target, Whole, oversized};
 use crate::quirks::{self, Mender};
 use crate::sse::{Event, Frames, Passing, missing_end};
 use crate::usage::{self, AnthropicUsage};
+
+use seen::{Seen, is_null, nested_usage};
+use splice::{apply, ask_for_usage, renamed};
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
@@ -31,6 +38,32 @@ pub struct Same {
     /// Where the target differs from the dialect; of chat alone.
     quirks: BTreeSet<Quirk>,
     dropped: Vec<String>,
+    raw: Raw,
+    /// A form passes with these in it; its bytes stay where they are kept.
+    splices: Vec<(Range<usize>, Bytes)>,
+}
+
+/// Whether an answer may be something else than JSON or events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raw {
+    /// It is JSON.
+    Never,
+    /// It is what its type says.
+    ByType,
+    /// It is a text.
+    Text,
+}
+
+impl Raw {
+    fn of(surface: Surface, head: &Head) -> Self {
+        if surface == Surface::Speech {
+            Self::ByType
+        } else if head.as_text {
+            Self::Text
+        } else {
+            Self::Never
+        }
+    }
 }
 
 impl Same {
@@ -39,21 +72,40 @@ impl Same {
         let streams_usage = matches!(surface, Surface::ChatCompletions | Surface::Completions) && !quirks.contains(&Quirk::NoStreamOptions);
         let hide_usage = head.stream && streams_usage && !head.include_usage;
         let mut splices: Vec<(Range<usize>, Bytes)> = Vec::new();
-        if upstream_model != head.model {
-            let mut model = Vec::with_capacity(upstream_model.len() + 2);
-            write_text(&mut model, upstream_model);
-            splices.push((head.model_at.clone(), model.into()));
-        }
+        splices.extend(renamed(head, body, upstream_model));
         if hide_usage {
             splices.push(ask_for_usage(head));
             splices.sort_by_key(|(range, _)| range.start);
         }
         let request = apply(body, &splices);
-        if quirks.is_empty() {
-            return Ok(Self { surface, request, hide_usage, quirks, dropped: Vec::new() });
+        let (request, dropped) = if quirks.is_empty() {
+            (request, Vec::new())
+        } else {
+            let asked = quirks::ask(request.concat().into(), &quirks, target.drops)?;
+            (vec![asked.body], asked.dropped)
+        };
+        Ok(Self { surface, request, hide_usage, quirks, dropped, raw: Raw::of(surface, head), splices: Vec::new() })
+    }
+
+    /// A form, whose bytes are not here.
+    pub(crate) fn form(surface: Surface, form: &Form, upstream_model: &str) -> Self {
+        Self {
+            surface,
+            request: Vec::new(),
+            hide_usage: false,
+            quirks: BTreeSet::new(),
+            dropped: Vec::new(),
+            raw: Raw::of(surface, &form.head),
+            splices: form.renamed(upstream_model).into_iter().collect(),
         }
-        let asked = quirks::ask(request.concat().into(), &quirks, target.drops)?;
-        Ok(Self { surface, request: vec![asked.body], hide_usage, quirks, dropped: asked.dropped })
+    }
+
+    pub(crate) fn splices(&self) -> &[(Range<usize>, Bytes)] {
+        &self.splices
+    }
+
+    pub(crate) fn raw(&self) -> Raw {
+        self.raw
     }
 
     pub(crate) fn dropped(&self) -> &[String] {
@@ -87,35 +139,13 @@ impl Same {
             mender: Mender::new(&self.quirks, !self.hide_usage),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
+            pictures: 0,
             begun: false,
             finished: false,
             done: false,
             stopped: false,
         }
     }
-}
-
-fn ask_for_usage(head: &Head) -> (Range<usize>, Bytes) {
-    match &head.options {
-        Options::Absent => (head.model_at.end..head.model_at.end, Bytes::from_static(b",\"stream_options\":{\"include_usage\":true}")),
-        Options::Null(range) => (range.clone(), Bytes::from_static(b"{\"include_usage\":true}")),
-        Options::Without { open, empty: true } => (open + 1..open + 1, Bytes::from_static(b"\"include_usage\":true")),
-        Options::Without { open, empty: false } => (open + 1..open + 1, Bytes::from_static(b"\"include_usage\":true,")),
-        Options::With(range) => (range.clone(), Bytes::from_static(b"true")),
-    }
-}
-
-fn apply(body: &Bytes, splices: &[(Range<usize>, Bytes)]) -> Vec<Bytes> {
-    let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
-    let mut from = 0;
-    for (range, bytes) in splices {
-        pieces.push(body.slice(from..range.start));
-        pieces.push(bytes.clone());
-        from = range.end;
-    }
-    pieces.push(body.slice(from..));
-    pieces.retain(|piece| !piece.is_empty());
-    pieces
 }
 
 /// Reads a whole answer: it must be an object without an error.
@@ -134,6 +164,12 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
     if let Some(error) = seen.error {
         return Err(Fault::of_object(surface, &wrapped(&body[error])));
     }
+    let measured = match surface.operation() {
+        Operation::Images => measure::images(seen.items),
+        Operation::Audio => seen.usage.clone().and_then(|range| measure::seconds(&body[range])).or_else(|| measure::lasted(seen.duration)),
+        Operation::Rerank => seen.meta.and_then(|range| measure::searches(&body[range])),
+        Operation::Chat | Operation::Completions | Operation::Embeddings | Operation::Responses | Operation::Moderations => None,
+    };
     let usage = seen.usage.and_then(|range| {
         let json = &body[range];
         match surface {
@@ -149,71 +185,27 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
             Surface::CountTokens => None,
-            Surface::ChatCompletions | Surface::Completions | Surface::Embeddings | Surface::Responses => usage::of_openai(json),
+            Surface::ChatCompletions
+            | Surface::Completions
+            | Surface::Embeddings
+            | Surface::Responses
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => usage::of_openai(json),
         }
     });
-    Ok(Facts { usage, model: seen.model })
+    Ok(Facts { usage, measured, model: seen.model })
 }
 
 /// An error object as the readers of faults want it: under `error`.
 fn wrapped(error: &[u8]) -> Vec<u8> {
     [b"{\"error\":", error, b"}"].concat()
-}
-
-/// What stands at the top of an answer or of an event's data.
-#[derive(Debug, Default)]
-struct Seen {
-    usage: Option<Range<usize>>,
-    error: Option<Range<usize>>,
-    /// The object that some events hold their news in: `message`, `response`, and Groq's `x_groq`.
-    inner: Option<Range<usize>>,
-    kind: Option<String>,
-    model: Option<String>,
-    no_choices: bool,
-    finish: bool,
-}
-
-impl Seen {
-    fn read(json: &[u8]) -> Result<Self, Wrong> {
-        let mut seen = Self::default();
-        let mut scanner = Scanner::new(json);
-        scanner.object(|scanner, key| {
-            let kind = scanner.kind()?;
-            if key.is("choices") && kind == Kind::Array {
-                return seen.choices(scanner);
-            }
-            if kind == Kind::Text && (key.is("model") || key.is("type")) {
-                let text = scanner.text()?.decode().into_owned();
-                *(if key.is("model") { &mut seen.model } else { &mut seen.kind }) = Some(text);
-                return Ok(());
-            }
-            let range = scanner.skip()?;
-            match kind {
-                Kind::Object if key.is("usage") => seen.usage = Some(range),
-                Kind::Object | Kind::Text if key.is("error") => seen.error = Some(range),
-                Kind::Object if key.is("message") || key.is("response") || key.is("x_groq") => seen.inner = Some(range),
-                Kind::Object | Kind::Array | Kind::Text | Kind::Number | Kind::Bool | Kind::Null => {}
-            }
-            Ok::<(), Wrong>(())
-        })?;
-        scanner.end()?;
-        Ok(seen)
-    }
-
-    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Wrong> {
-        self.no_choices = true;
-        scanner.array(|scanner| {
-            self.no_choices = false;
-            if scanner.kind()? != Kind::Object {
-                return scanner.skip().map(drop);
-            }
-            scanner.object(|scanner, key| {
-                let told = scanner.kind()? == Kind::Text && key.is("finish_reason");
-                self.finish |= told;
-                scanner.skip().map(drop)
-            })
-        })
-    }
 }
 
 /// Reads a stream while it passes.
@@ -227,6 +219,8 @@ pub(crate) struct SameStream {
     mender: Option<Mender>,
     facts: Facts,
     anthropic: AnthropicUsage,
+    /// That are whole.
+    pictures: u64,
     begun: bool,
     /// A reason to finish was told: an end, if none more formal comes.
     finished: bool,
@@ -371,8 +365,19 @@ impl SameStream {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed => self.look_at_chunk(event, &data),
-            Surface::Responses | Surface::Messages | Surface::CountTokens => self.look_at_named(event, &data),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::CohereRerank => self.look_at_chunk(event, &data),
+            Surface::Responses
+            | Surface::Messages
+            | Surface::CountTokens
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations => self.look_at_named(event, &data),
         }
     }
 
@@ -434,6 +439,8 @@ impl SameStream {
             }
             self.facts.usage = self.anthropic.usage();
             self.done |= kind == b"message_stop";
+        } else if self.surface != Surface::Responses {
+            self.look_at_media(kind, seen.usage.map(|range| &data[range]));
         } else {
             if let Some((inner, Seen { usage: Some(range), .. })) = &inside {
                 self.facts.usage = usage::of_openai(&inner[range.clone()]).or(self.facts.usage);
@@ -445,19 +452,20 @@ impl SameStream {
         }
         Verdict::Pass
     }
-}
 
-/// Where the usage inside an inner object stands.
-fn nested_usage(data: &[u8], inner: Option<Range<usize>>) -> Option<Range<usize>> {
-    let inner = inner?;
-    let usage = Seen::read(&data[inner.clone()]).ok()?.usage?;
-    Some(inner.start + usage.start..inner.start + usage.end)
-}
-
-/// Whether `: null` follows a key.
-fn is_null(after: &[u8]) -> bool {
-    let value = after.trim_ascii_start().strip_prefix(b":");
-    value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
+    /// Pictures, speech and transcripts: `image_generation.completed`, `speech.audio.done`, `transcript.text.done`.
+    fn look_at_media(&mut self, kind: &[u8], usage: Option<&[u8]>) {
+        let picture = kind.ends_with(b".completed");
+        if picture {
+            self.pictures += 1;
+            self.facts.measured = measure::images(self.pictures);
+        }
+        if let Some(usage) = usage {
+            self.facts.usage = usage::of_openai(usage).or(self.facts.usage);
+            self.facts.measured = measure::seconds(usage).or(self.facts.measured);
+        }
+        self.done |= picture || kind.ends_with(b".done");
+    }
 }
 
 /// Events that say nothing of usage, end or errors, and are nearly all of a stream.

@@ -7,6 +7,8 @@
 mod asked;
 mod chat;
 mod embeddings;
+mod judged;
+mod media;
 mod messages;
 mod responses;
 mod schema;
@@ -17,7 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use snapshot::{Dialect, Simulated, SimulatedFault, Surface};
+use snapshot::{Dialect, Operation, Simulated, SimulatedFault, Surface};
+
+use crate::multipart::Form;
 
 use asked::Asked;
 use words::Dice;
@@ -64,6 +68,17 @@ impl Iterator for Beats {
 enum Made {
     Whole(Value),
     Stream(Vec<Emitted>),
+    /// Bytes of a type.
+    Raw(&'static str, Vec<u8>),
+}
+
+/// A request as it is heard.
+#[derive(Debug, Clone, Copy)]
+pub enum Heard<'a> {
+    /// A body of JSON.
+    Json(&'a [u8]),
+    /// A form. Its files stay where they are.
+    Form(&'a Form),
 }
 
 /// An event of a stream; `paced` ones wait for the pace of tokens.
@@ -95,7 +110,7 @@ struct Bad {
 
 /// Plays a call. `turn` counts the calls of this provider in this process.
 #[must_use]
-pub fn play(config: &Simulated, surface: Surface, body: &[u8], turn: u64) -> Script {
+pub fn play(config: &Simulated, surface: Surface, heard: Heard<'_>, turn: u64) -> Script {
     let fault = fault_of(config, turn);
     let mut beats = VecDeque::new();
     if config.latency_ms > 0 {
@@ -117,7 +132,7 @@ pub fn play(config: &Simulated, surface: Surface, body: &[u8], turn: u64) -> Scr
         Some(SimulatedFault::Drop { after_tokens, .. }) => Some(after_tokens),
         _ => None,
     };
-    match answer(config, surface, body) {
+    match answer(config, surface, heard) {
         Err(bad) => {
             let error = error_body(surface, 400, &bad.message, bad.param);
             beats.push_back(Beat::Bytes(error.to_string().into()));
@@ -126,6 +141,13 @@ pub fn play(config: &Simulated, surface: Surface, body: &[u8], turn: u64) -> Scr
         Ok(Made::Whole(value)) => {
             beats.push_back(if cut.is_some() { Beat::Drop } else { Beat::Bytes(value.to_string().into()) });
             Script { status: 200, content_type: "application/json", retry_after_seconds: None, beats: Beats(beats) }
+        }
+        Ok(Made::Raw(content_type, bytes)) => {
+            // The first bytes, then the others: as sound comes.
+            let (first, rest) = bytes.split_at(bytes.len() / 2);
+            beats.push_back(Beat::Bytes(Bytes::copy_from_slice(first)));
+            beats.push_back(if cut.is_some() { Beat::Drop } else { Beat::Bytes(Bytes::copy_from_slice(rest)) });
+            Script { status: 200, content_type, retry_after_seconds: None, beats: Beats(beats) }
         }
         Ok(Made::Stream(events)) => {
             pace(&mut beats, events, Duration::from_millis(config.token_interval_ms.into()), cut);
@@ -155,17 +177,30 @@ fn pace(beats: &mut VecDeque<Beat>, events: Vec<Emitted>, interval: Duration, cu
     }
 }
 
-fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad> {
+fn answer(config: &Simulated, surface: Surface, heard: Heard<'_>) -> Result<Made, Bad> {
+    let body = match heard {
+        Heard::Json(body) => body,
+        Heard::Form(form) => return answer_form(surface, form),
+    };
     let request: Value = serde_json::from_slice(body)
         .map_err(|_| Bad { message: "We could not parse the JSON body of your request.".to_owned(), param: None })?;
-    let dice = Dice::new(config.seed, body);
+    let mut dice = Dice::new(config.seed, body);
     match surface {
         Surface::Embeddings => embeddings::answer(&request),
         Surface::ChatCompletions => chat::answer(&Asked::of_chat(&request)?, config, dice),
         Surface::Completions => chat::complete(&Asked::of_completions(&request)?, config, dice),
         Surface::Responses => responses::answer(&Asked::of_responses(&request)?, config, dice),
         Surface::Messages => messages::answer(&Asked::of_messages(&request)?, config, dice),
+        Surface::Images => media::images(&request),
+        Surface::Speech => media::speech(&request),
+        Surface::Moderations => judged::moderations(&request, &dice.id("modr-", 20)),
+        Surface::Rerank => judged::rerank(&request, &dice.id("rerank-", 20)),
         Surface::CountTokens
+        | Surface::ImageEdits
+        | Surface::ImageVariations
+        | Surface::Transcriptions
+        | Surface::Translations
+        | Surface::CohereRerank
         | Surface::GenerateContent
         | Surface::Converse
         | Surface::CohereChat
@@ -173,6 +208,19 @@ fn answer(config: &Simulated, surface: Surface, body: &[u8]) -> Result<Made, Bad
         | Surface::CohereEmbed
         | Surface::OllamaChat
         | Surface::OllamaEmbed => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
+    }
+}
+
+fn answer_form(surface: Surface, form: &Form) -> Result<Made, Bad> {
+    match surface.operation() {
+        Operation::Images => media::edits(form),
+        Operation::Audio => media::transcript(surface, form),
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Responses
+        | Operation::Moderations
+        | Operation::Rerank => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
     }
 }
 

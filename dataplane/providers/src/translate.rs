@@ -79,7 +79,16 @@ impl Translation {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed => return Err(CannotSay::Surface { surface: client }),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => return Err(CannotSay::Surface { surface: client }),
         };
         let asked = if client == Surface::Responses { responses::Asked::of(body, &request)? } else { responses::Asked::default() };
         let names = Names::fit(&mut request, fit(upstream));
@@ -97,7 +106,16 @@ impl Translation {
             | Surface::CountTokens
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
-            | Surface::OllamaEmbed => return Err(CannotSay::Surface { surface: client }),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => return Err(CannotSay::Surface { surface: client }),
         }
         let include_usage = client == Surface::ChatCompletions && request.include_usage;
         Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names, asked })
@@ -121,7 +139,16 @@ impl Translation {
             | Surface::CountTokens
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
-            | Surface::OllamaEmbed => return Err(not_an_answer("nobody reads it")),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => return Err(not_an_answer("nobody reads it")),
         };
         let told = (!answer.model.is_empty()).then(|| answer.model.clone().into_owned());
         if told.is_none() {
@@ -142,9 +169,18 @@ impl Translation {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed => openai::write_answer(&answer, &mut out),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => openai::write_answer(&answer, &mut out),
         }
-        Ok((out.into(), Facts { usage: answer.usage, model: told }))
+        Ok((out.into(), Facts { usage: answer.usage, model: told, ..Facts::default() }))
     }
 
     pub(crate) fn stream(&self) -> Stream {
@@ -161,7 +197,16 @@ impl Translation {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
         };
         Stream::new(self.upstream, writer, &self.model, self.names.clone())
     }
@@ -182,7 +227,16 @@ fn fit(upstream: Surface) -> Fit {
         | Surface::Completions
         | Surface::Embeddings
         | Surface::CountTokens
-        | Surface::Responses => Fit { longest: 64, letter_first: false },
+        | Surface::Responses
+        | Surface::Moderations
+        | Surface::Rerank
+        | Surface::Images
+        | Surface::ImageEdits
+        | Surface::ImageVariations
+        | Surface::Speech
+        | Surface::Transcriptions
+        | Surface::Translations
+        | Surface::CohereRerank => Fit { longest: 64, letter_first: false },
     }
 }
 

@@ -10,7 +10,7 @@ use providers::fault::Fault;
 use providers::head::Head;
 use providers::json::Scanner;
 use providers::passage::{Facts, Passage};
-use providers::simulated::{Beat, play};
+use providers::simulated::{Beat, Heard, play};
 use providers::sse::Frames;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -40,7 +40,9 @@ pub fn fuzz_head(data: &[u8]) {
             assert!(serde_json::from_slice::<&RawValue>(&sent).is_ok(), "what is sent is JSON");
             continue;
         };
-        assert_eq!(before["model"], head.model.as_str());
+        if surface != Surface::Moderations {
+            assert_eq!(before["model"], head.model.as_str());
+        }
         assert_eq!(after["model"], "an\"other");
         for (name, value) in before.as_object().into_iter().flatten().filter(|(name, _)| *name != "model" && *name != "stream_options") {
             assert_eq!(after.get(name), Some(value), "{name}");
@@ -186,7 +188,7 @@ pub fn fuzz_requests(data: &[u8]) {
 pub fn fuzz_simulated(data: &[u8]) {
     let config = Simulated { seed: 3, latency_ms: 0, token_interval_ms: 0, answer_tokens: 8, faults: Vec::new() };
     for surface in Surface::DOORS {
-        let script = play(&config, surface, data, 0);
+        let script = play(&config, surface, Heard::Json(data), 0);
         let body: Vec<u8> =
             script.beats.filter_map(|beat| if let Beat::Bytes(bytes) = beat { Some(bytes) } else { None }).flatten().collect();
         assert!(matches!((script.status, script.content_type), (200, _) | (400, "application/json")));

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use providers::head::Head;
 use providers::passage::Passage;
-use providers::simulated::{Beat, Script, play};
+use providers::simulated::{Beat, Heard, Script, play};
 use schema::Schemas;
 use serde_json::{Value, json};
 use snapshot::{Simulated, SimulatedFault, Surface};
@@ -54,7 +54,7 @@ fn body(script: Script) -> Vec<u8> {
 }
 
 fn whole(surface: Surface, request: &Value) -> Value {
-    let script = play(&config(), surface, request.to_string().as_bytes(), 0);
+    let script = play(&config(), surface, Heard::Json(request.to_string().as_bytes()), 0);
     assert_eq!((script.status, script.content_type), (200, "application/json"), "{request}");
     serde_json::from_slice(&body(script)).expect("JSON")
 }
@@ -73,7 +73,7 @@ fn events(stream: &[u8]) -> Vec<(Option<String>, Value)> {
 fn stream(surface: Surface, request: &Value) -> Vec<(Option<String>, Value)> {
     let mut request = request.clone();
     request["stream"] = json!(true);
-    let script = play(&config(), surface, request.to_string().as_bytes(), 0);
+    let script = play(&config(), surface, Heard::Json(request.to_string().as_bytes()), 0);
     assert_eq!((script.status, script.content_type), (200, "text/event-stream"), "{request}");
     events(&body(script))
 }
@@ -197,14 +197,14 @@ fn simulated_errors_are_what_the_providers_publish() {
     let mut told = Vec::new();
     for surface in Surface::DOORS {
         for request in [&b"{"[..], b"{}", br#"{"model":"m"}"#, br#"{"model":"m","messages":[1],"max_tokens":1}"#] {
-            let script = play(&config(), surface, request, 0);
+            let script = play(&config(), surface, Heard::Json(request), 0);
             if script.status == 400 {
                 told.push((surface, body(script)));
             }
         }
         for status in [400, 401, 403, 404, 413, 429, 500, 503, 529] {
             let fault = SimulatedFault::Status { status, percent: 100, retry_after_seconds: Some(2) };
-            let script = play(&Simulated { faults: vec![fault], ..config() }, surface, b"{}", 0);
+            let script = play(&Simulated { faults: vec![fault], ..config() }, surface, Heard::Json(b"{}"), 0);
             assert_eq!((script.status, script.retry_after_seconds), (status, Some(2)));
             told.push((surface, body(script)));
         }
@@ -229,12 +229,12 @@ fn passage(client: Surface, upstream: Surface, request: &Value) -> Passage {
 /// What a client gets of a provider that speaks the other dialect: of the simulated one, whole and streamed.
 fn translated(client: Surface, upstream: Surface, request: &Value) -> (Value, Vec<(Option<String>, Value)>) {
     let plain = passage(client, upstream, request);
-    let answer = body(play(&config(), upstream, &plain.request().concat(), 0));
+    let answer = body(play(&config(), upstream, Heard::Json(&plain.request().concat()), 0));
     let read = plain.read_whole(answer.into()).expect("an answer");
     let mut request = request.clone();
     request["stream"] = json!(true);
     let streamed = passage(client, upstream, &request);
-    let answer = body(play(&config(), upstream, &streamed.request().concat(), 0));
+    let answer = body(play(&config(), upstream, Heard::Json(&streamed.request().concat()), 0));
     (serde_json::from_slice(&read.body).expect("JSON"), events(&told(&streamed, &answer)))
 }
 
@@ -374,7 +374,7 @@ fn the_check_of_schemas_finds_what_is_wrong() {
 #[test]
 fn the_seed_decides_what_is_said_and_the_same_seed_says_the_same() {
     let request = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] }).to_string();
-    let said = |seed: u64| body(play(&Simulated { seed, ..config() }, Surface::ChatCompletions, request.as_bytes(), 0));
+    let said = |seed: u64| body(play(&Simulated { seed, ..config() }, Surface::ChatCompletions, Heard::Json(request.as_bytes()), 0));
     assert_eq!(said(7), said(7));
     assert_ne!(said(7), said(8));
 }
@@ -388,4 +388,49 @@ fn the_arguments_of_a_simulated_call_have_what_the_tool_requires() {
     let arguments = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].as_str().expect("arguments");
     let arguments: Value = serde_json::from_str(arguments).expect("JSON");
     assert!(arguments["city"].is_string() && arguments["days"].is_i64(), "{arguments}");
+}
+
+#[test]
+fn pictures_speech_transcripts_and_judgements_are_what_openai_publishes() {
+    let Some(schemas) = openai() else { return };
+    let wanted = json!({ "model": "m", "prompt": "a sea", "n": 2, "partial_images": 2 });
+    let pictures = whole(Surface::Images, &wanted);
+    fine(&schemas, "ImagesResponse", &pictures);
+    assert_eq!(pictures["data"].as_array().map(Vec::len), Some(2));
+    let events = stream(Surface::Images, &wanted);
+    assert_eq!(events.len(), 3);
+    fine(&schemas, "ImageGenPartialImageEvent", &events[0].1);
+    fine(&schemas, "ImageGenCompletedEvent", &events[2].1);
+    let judged = whole(Surface::Moderations, &json!({ "model": "m", "input": ["hello", "I will kill you"] }));
+    fine(&schemas, "CreateModerationResponse", &judged);
+    assert_eq!((&judged["results"][0]["flagged"], &judged["results"][1]["flagged"]), (&json!(false), &json!(true)));
+    let spoken = json!({ "model": "m", "input": "hello", "voice": "v", "stream_format": "sse" });
+    let events = stream(Surface::Speech, &spoken);
+    let last = events.len() - 1;
+    fine(&schemas, "SpeechAudioDeltaEvent", &events[0].1);
+    fine(&schemas, "SpeechAudioDoneEvent", &events[last].1);
+}
+
+#[test]
+fn speech_is_a_file_of_sound_and_documents_come_in_the_order_of_shared_words() {
+    let spoken = json!({ "model": "m", "input": "hello", "voice": "v" }).to_string();
+    let script = play(&config(), Surface::Speech, Heard::Json(spoken.as_bytes()), 0);
+    assert_eq!((script.status, script.content_type), (200, "audio/wav"));
+    let sound = body(script);
+    assert_eq!((&sound[..4], &sound[8..16]), (&b"RIFF"[..], &b"WAVEfmt "[..]));
+    let told = u32::from_le_bytes(sound[40..44].try_into().expect("four bytes")) as usize;
+    assert_eq!((told, sound.len()), (5 * 800 * 2, told + 44));
+    let wanted = json!({ "model": "m", "query": "red harbour", "documents": ["a green hill", { "text": "the red harbour" }, "red"], "top_n": 2, "return_documents": true });
+    let ranked = whole(Surface::Rerank, &wanted);
+    let order: Vec<_> = ranked["results"].as_array().into_iter().flatten().map(|one| one["index"].clone()).collect();
+    assert_eq!(order, [json!(1), json!(2)]);
+    assert_eq!(ranked["results"][0]["document"]["text"], "the red harbour");
+    for (surface, bad) in [
+        (Surface::Images, json!({ "model": "m" })),
+        (Surface::Speech, json!({ "model": "m", "input": "x" })),
+        (Surface::Moderations, json!({ "model": "m" })),
+        (Surface::Rerank, json!({ "model": "m", "query": "q", "documents": [] })),
+    ] {
+        assert_eq!(play(&config(), surface, Heard::Json(bad.to_string().as_bytes()), 0).status, 400, "{bad}");
+    }
 }

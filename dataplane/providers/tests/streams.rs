@@ -316,7 +316,7 @@ proptest! {
     fn an_answer_is_understood_in_both_dialects_however_its_stream_is_spelt_and_cut(
         answer in answer(), spelling in spelling(), cuts in vec(any::<usize>(), 0..24)
     ) {
-        let facts = Facts { usage: Some(answer.usage), model: Some("gpt".to_owned()) };
+        let facts = Facts { usage: Some(answer.usage), model: Some("gpt".to_owned()), ..Facts::default() };
         let pairs = [
             (Messages, ChatCompletions), (ChatCompletions, Messages), (ChatCompletions, ChatCompletions), (Messages, Messages),
             (Responses, ChatCompletions), (Responses, Messages),

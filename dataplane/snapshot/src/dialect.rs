@@ -30,9 +30,26 @@ pub enum Operation {
     Embeddings,
     /// OpenAI's Responses API (`/v1/responses`).
     Responses,
+    /// Pictures made and changed (`/v1/images/..`).
+    Images,
+    /// Speech made, and written down (`/v1/audio/..`).
+    Audio,
+    /// Texts and pictures judged (`/v1/moderations`).
+    Moderations,
+    /// Documents put in the order of a question (`/v1/rerank`).
+    Rerank,
 }
 
 impl Operation {
+    /// Whether it was there on the first day; a reader of before knows no others.
+    #[must_use]
+    pub fn is_of_the_first_day(self) -> bool {
+        match self {
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses => true,
+            Self::Images | Self::Audio | Self::Moderations | Self::Rerank => false,
+        }
+    }
+
     /// A stable word for conditions.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -41,6 +58,10 @@ impl Operation {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::Images => "images",
+            Self::Audio => "audio",
+            Self::Moderations => "moderations",
+            Self::Rerank => "rerank",
         }
     }
 }
@@ -75,22 +96,120 @@ pub enum Surface {
     OllamaChat,
     /// `POST /api/embed` (Ollama)
     OllamaEmbed,
+    /// `POST /v1/moderations`
+    Moderations,
+    /// `POST /v1/rerank`, as Jina's and Cohere's clients say it
+    Rerank,
+    /// `POST /v1/images/generations`
+    Images,
+    /// `POST /v1/images/edits`, a form
+    ImageEdits,
+    /// `POST /v1/images/variations`, a form
+    ImageVariations,
+    /// `POST /v1/audio/speech`; the answer is sound
+    Speech,
+    /// `POST /v1/audio/transcriptions`, a form
+    Transcriptions,
+    /// `POST /v1/audio/translations`, a form
+    Translations,
+    /// `POST /v2/rerank` (Cohere)
+    CohereRerank,
 }
 
 impl Surface {
     /// Those by which clients come in, in the order of the documentation.
-    pub const DOORS: [Self; 6] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages, Self::CountTokens];
+    pub const DOORS: [Self; 14] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Images,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Moderations,
+        Self::Rerank,
+    ];
+
+    /// Whether a request by it is a form with files in it, not JSON.
+    #[must_use]
+    pub fn is_form(self) -> bool {
+        match self {
+            Self::ImageEdits | Self::ImageVariations | Self::Transcriptions | Self::Translations => true,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
+            | Self::GenerateContent
+            | Self::Converse
+            | Self::CohereChat
+            | Self::BatchEmbedContents
+            | Self::CohereEmbed
+            | Self::OllamaChat
+            | Self::OllamaEmbed
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::Speech
+            | Self::CohereRerank => false,
+        }
+    }
+
+    /// Whether it came with the doors for pictures, sound, judgement and order; a reader of before does not know it.
+    #[must_use]
+    pub fn is_of_the_later_doors(self) -> bool {
+        match self {
+            Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::ImageEdits
+            | Self::ImageVariations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::CohereRerank => true,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
+            | Self::GenerateContent
+            | Self::Converse
+            | Self::CohereChat
+            | Self::BatchEmbedContents
+            | Self::CohereEmbed
+            | Self::OllamaChat
+            | Self::OllamaEmbed => false,
+        }
+    }
 
     /// The dialect of its bodies.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::ImageEdits
+            | Self::ImageVariations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
-            Self::CohereChat | Self::CohereEmbed => Dialect::Cohere,
+            Self::CohereChat | Self::CohereEmbed | Self::CohereRerank => Dialect::Cohere,
             Self::OllamaChat | Self::OllamaEmbed => Dialect::Ollama,
         }
     }
@@ -109,6 +228,10 @@ impl Surface {
             Self::Completions => Operation::Completions,
             Self::Embeddings | Self::BatchEmbedContents | Self::CohereEmbed | Self::OllamaEmbed => Operation::Embeddings,
             Self::Responses => Operation::Responses,
+            Self::Images | Self::ImageEdits | Self::ImageVariations => Operation::Images,
+            Self::Speech | Self::Transcriptions | Self::Translations => Operation::Audio,
+            Self::Moderations => Operation::Moderations,
+            Self::Rerank | Self::CohereRerank => Operation::Rerank,
         }
     }
 
@@ -128,6 +251,14 @@ impl Surface {
             Self::CohereChat | Self::OllamaChat => "/chat",
             Self::BatchEmbedContents => "/models/{model}:batchEmbedContents",
             Self::CohereEmbed | Self::OllamaEmbed => "/embed",
+            Self::Moderations => "/moderations",
+            Self::Rerank | Self::CohereRerank => "/rerank",
+            Self::Images => "/images/generations",
+            Self::ImageEdits => "/images/edits",
+            Self::ImageVariations => "/images/variations",
+            Self::Speech => "/audio/speech",
+            Self::Transcriptions => "/audio/transcriptions",
+            Self::Translations => "/audio/translations",
         }
     }
 
@@ -147,7 +278,16 @@ impl Surface {
             | Self::BatchEmbedContents
             | Self::CohereEmbed
             | Self::OllamaChat
-            | Self::OllamaEmbed => self.path(),
+            | Self::OllamaEmbed
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::ImageEdits
+            | Self::ImageVariations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::CohereRerank => self.path(),
         }
     }
 
@@ -168,6 +308,15 @@ impl Surface {
             Self::CohereEmbed => "cohere_embed",
             Self::OllamaChat => "ollama_chat",
             Self::OllamaEmbed => "ollama_embed",
+            Self::Moderations => "moderations",
+            Self::Rerank => "rerank",
+            Self::Images => "images",
+            Self::ImageEdits => "image_edits",
+            Self::ImageVariations => "image_variations",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::CohereRerank => "cohere_rerank",
         }
     }
 }

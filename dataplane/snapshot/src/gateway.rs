@@ -13,12 +13,28 @@ pub struct Gateway {
     pub id: GatewayId,
     /// Largest request body, in bytes.
     pub body_bytes_max: u64,
+    /// Largest form with files in it, in bytes.
+    #[serde(default = "usual_form", skip_serializing_if = "is_usual_form")]
+    pub form_bytes_max: u64,
     /// Where tenants' providers may dial besides public addresses.
     pub egress: Egress,
     /// Which web origins may call; none by default.
     pub cors: Cors,
     /// How it leaves.
     pub drain: Drain,
+}
+
+impl Gateway {
+    /// The largest form, where nobody says otherwise: 100 MiB.
+    pub const FORM_BYTES_MAX: u64 = 100 << 20;
+}
+
+fn usual_form() -> u64 {
+    Gateway::FORM_BYTES_MAX
+}
+
+fn is_usual_form(bytes: &u64) -> bool {
+    *bytes == Gateway::FORM_BYTES_MAX
 }
 
 /// Addresses that are not public and yet may be dialled by providers of any namespace.

@@ -43,7 +43,7 @@ pub use provider::{
 };
 pub use quirk::Quirk;
 pub use secret::{Credentials, Secret};
-pub use usage::Usage;
+pub use usage::{Measured, Unit, Usage};
 
 /// The number of the shape of these types. A reader takes its own number and the one before.
 pub const SCHEMA: u32 = 1;

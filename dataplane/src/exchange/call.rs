@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-use providers::head::Head;
+use providers::head::{BadBody, Head};
 use snapshot::Surface;
+
+use super::Body;
 
 /// A call whose body was read and understood as far as the gateway acts on it.
 #[derive(Debug)]
@@ -14,7 +15,21 @@ pub struct Call {
     /// What the gateway acts on.
     pub head: Head,
     /// The body, as it came.
-    pub body: Bytes,
+    pub body: Body,
+}
+
+impl Call {
+    /// Reads what was sent to a door.
+    ///
+    /// # Errors
+    /// See [`BadBody`].
+    pub fn read(surface: Surface, body: Body) -> Result<Self, BadBody> {
+        let head = match &body {
+            Body::Here(bytes) => Head::read(surface, bytes)?,
+            Body::Form(form) => form.form.head.clone(),
+        };
+        Ok(Self { surface, head, body })
+    }
 }
 
 /// The identity of a call: a UUIDv7, always ours.

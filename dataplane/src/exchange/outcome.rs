@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use snapshot::{FailureClass, Surface, Usage};
+use snapshot::{FailureClass, Measured, Surface, Usage};
 
 use super::{Attempt, CallId, ClientRequestId, Unanswered};
 use crate::live::{Live, LiveKey};
@@ -58,6 +58,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Tokens as the provider counts them; `None` when it told none.
     pub usage: Option<Usage>,
+    /// What is counted otherwise than in tokens.
+    pub measured: Option<Measured>,
     /// From the head of the request to the last byte of the answer.
     pub total: Duration,
     /// From the head of the request to the first byte of the answer.

@@ -85,6 +85,8 @@ pub enum Refusal {
     BodyTooLarge {
         /// Bytes that it takes.
         limit: u64,
+        /// The field of the gateway's limits that says so.
+        field: &'static str,
     },
     /// The body came too slowly.
     BodyTimeout,
@@ -92,10 +94,12 @@ pub enum Refusal {
     BodyIncomplete,
     /// The body is not what the door takes.
     BadBody(BadBody),
-    /// The body is compressed or of another type than JSON.
+    /// The body is compressed or of another type than the door takes.
     ContentType {
         /// As sent, bounded.
         found: String,
+        /// What the door takes.
+        wanted: &'static str,
     },
     /// The target cannot take what the call says.
     CannotSay {

@@ -10,9 +10,12 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use providers::multipart;
+use snapshot::{Gateway, Surface};
 use tokio::time::timeout;
 
-use crate::exchange::Refusal;
+use super::spool::{Keeper, Spool};
+use crate::exchange::{Body, FormBody, Refusal};
 use crate::limits::{BodyPermit, Hold};
 use crate::serve::Intake;
 
@@ -35,26 +38,55 @@ pub(super) struct BodyLimits {
 pub(super) struct Unread {
     incoming: Option<Incoming>,
     limits: BodyLimits,
-    content: Result<(), Refusal>,
+    content: Result<Content, Refusal>,
+    spool: Spool,
+}
+
+/// What a body says that it is.
+enum Content {
+    Json,
+    Form(Announced),
+}
+
+/// What the head says of a form.
+struct Announced {
+    /// Its content type.
+    kind: HeaderValue,
+    boundary: Vec<u8>,
+    /// The model that a header names.
+    model: Option<String>,
 }
 
 impl Unread {
-    pub(super) fn new(incoming: Incoming, headers: &HeaderMap, limits: BodyLimits) -> Self {
-        Self { incoming: Some(incoming), limits, content: check_content(headers) }
+    pub(super) fn new(incoming: Incoming, headers: &HeaderMap, limits: BodyLimits, surface: Option<Surface>, spool: Spool) -> Self {
+        let content = if surface.is_some_and(Surface::is_form) { form(headers) } else { json(headers) };
+        Self { incoming: Some(incoming), limits, content, spool }
     }
 }
 
 impl Intake for Unread {
-    async fn read(mut self, hold: &Hold, bytes_max: u64) -> Result<(Bytes, BodyPermit), Refusal> {
-        std::mem::replace(&mut self.content, Ok(()))?;
+    async fn read(mut self, hold: &Hold, gateway: &Gateway) -> Result<(Body, BodyPermit), Refusal> {
+        let content = std::mem::replace(&mut self.content, Ok(Content::Json))?;
         let idle = self.limits.idle;
         let Some(incoming) = &mut self.incoming else { return Err(Refusal::BodyIncomplete) };
         let announced = incoming.size_hint().exact();
-        if announced.is_some_and(|bytes| bytes > bytes_max) {
-            return Err(Refusal::BodyTooLarge { limit: bytes_max });
-        }
-        let permit = hold.body(announced.unwrap_or(0))?;
-        let reading = collect(incoming, permit, bytes_max, idle);
+        let (limit, field) = match content {
+            Content::Json => (gateway.body_bytes_max, "maxBodyBytes"),
+            Content::Form(_) => (gateway.form_bytes_max, "maxFormBytes"),
+        };
+        let bound = Bound { limit, field };
+        bound.holds(announced.unwrap_or(0))?;
+        let announced = announced.unwrap_or(0);
+        let reading = async {
+            match content {
+                Content::Json => collect(incoming, hold.body(announced)?, bound, idle).await,
+                // Boxed, because it is rare and keeps much at hand.
+                Content::Form(head) => {
+                    let keeper = Keeper::new(&self.spool, hold, announced)?;
+                    Box::pin(gather(incoming, keeper, head, bound, idle)).await
+                }
+            }
+        };
         let read = timeout(BODY_TIME_MAX, reading).await.unwrap_or(Err(Refusal::BodyTimeout));
         if read.is_ok() {
             self.incoming = None;
@@ -63,7 +95,40 @@ impl Intake for Unread {
     }
 }
 
-async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64, idle: Duration) -> Result<(Bytes, BodyPermit), Refusal> {
+/// How large a body may be, and which field of the gateway says so.
+#[derive(Clone, Copy)]
+struct Bound {
+    limit: u64,
+    field: &'static str,
+}
+
+impl Bound {
+    fn holds(self, bytes: u64) -> Result<(), Refusal> {
+        if bytes > self.limit { Err(Refusal::BodyTooLarge { limit: self.limit, field: self.field }) } else { Ok(()) }
+    }
+}
+
+/// Reads a form while it comes, and keeps its bytes.
+async fn gather(
+    incoming: &mut Incoming,
+    mut keeper: Keeper,
+    head: Announced,
+    bound: Bound,
+    idle: Duration,
+) -> Result<(Body, BodyPermit), Refusal> {
+    let mut reader = multipart::Reader::new(&head.boundary);
+    while let Some(frame) = next(incoming, idle).await? {
+        let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else { continue };
+        bound.holds(keeper.bytes() + data.len() as u64)?;
+        reader.push(&data).map_err(Refusal::BadBody)?;
+        keeper.keep(&data).await?;
+    }
+    let form = reader.finish(head.model.as_deref()).map_err(Refusal::BadBody)?;
+    let (kept, permit) = keeper.finish().await?;
+    Ok((Body::Form(Box::new(FormBody { form, content_type: head.kind, kept })), permit))
+}
+
+async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bound: Bound, idle: Duration) -> Result<(Body, BodyPermit), Refusal> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
@@ -71,9 +136,7 @@ async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else { continue };
         let so_far = (first.len() + rest.len() + data.len()) as u64;
-        if so_far > bytes_max {
-            return Err(Refusal::BodyTooLarge { limit: bytes_max });
-        }
+        bound.holds(so_far)?;
         if so_far > permit.bytes() {
             permit.grow(so_far - permit.bytes())?;
         }
@@ -89,7 +152,7 @@ async fn collect(incoming: &mut Incoming, mut permit: BodyPermit, bytes_max: u64
         }
         rest.extend_from_slice(&data);
     }
-    Ok((if rest.is_empty() { first } else { rest.freeze() }, permit))
+    Ok((Body::Here(if rest.is_empty() { first } else { rest.freeze() }), permit))
 }
 
 /// The next piece. Most of a body comes with its head: only what is not there yet is waited for with an eye on the clock.
@@ -122,17 +185,36 @@ async fn discard(mut incoming: Incoming) {
     }
 }
 
-fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
-    let found = |value: &HeaderValue| Refusal::ContentType { found: value.to_str().unwrap_or("?").chars().take(64).collect() };
-    if let Some(encoding) = headers.get(CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        return Err(found(encoding));
+const JSON: &str = "JSON, not compressed, with `content-type: application/json`";
+const FORM: &str = "a form, not compressed, with `content-type: multipart/form-data; boundary=...`";
+
+fn other(value: Option<&HeaderValue>, wanted: &'static str) -> Refusal {
+    let found = value.map_or("?", |value| value.to_str().unwrap_or("?"));
+    Refusal::ContentType { found: found.chars().take(64).collect(), wanted }
+}
+
+fn is_compressed(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers.get(CONTENT_ENCODING).filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn json(headers: &HeaderMap) -> Result<Content, Refusal> {
+    if let Some(encoding) = is_compressed(headers) {
+        return Err(other(Some(encoding), JSON));
     }
     match headers.get(CONTENT_TYPE) {
-        Some(kind) if !is_json(kind.as_bytes()) => Err(found(kind)),
-        _ => Ok(()),
+        Some(kind) if !is_json(kind.as_bytes()) => Err(other(Some(kind), JSON)),
+        _ => Ok(Content::Json),
     }
+}
+
+fn form(headers: &HeaderMap) -> Result<Content, Refusal> {
+    if let Some(encoding) = is_compressed(headers) {
+        return Err(other(Some(encoding), FORM));
+    }
+    let kind = headers.get(CONTENT_TYPE).ok_or_else(|| other(None, FORM))?;
+    let boundary = multipart::boundary(kind.as_bytes()).map_err(|_| other(Some(kind), FORM))?;
+    let model = headers.get("x-portolan-model").map(|model| String::from_utf8_lossy(model.as_bytes()).into_owned());
+    Ok(Content::Form(Announced { kind: kind.clone(), boundary, model }))
 }
 
 fn is_json(kind: &[u8]) -> bool {
@@ -147,12 +229,12 @@ mod tests {
     fn check(name: http::HeaderName, value: &'static str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
-        check_content(&headers).is_ok()
+        json(&headers).is_ok()
     }
 
     #[test]
     fn a_body_may_be_json_by_any_of_its_names_or_say_nothing() {
-        assert!(check_content(&HeaderMap::new()).is_ok());
+        assert!(json(&HeaderMap::new()).is_ok());
         for kind in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=utf-8", "application/vnd.api+json"] {
             assert!(check(CONTENT_TYPE, kind), "{kind}");
         }

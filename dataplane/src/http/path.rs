@@ -20,6 +20,8 @@ pub(super) enum Asked<'a> {
 const PATH_SHOWN_MAX: usize = 128;
 
 pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Refusal> {
+    // Cohere's clients come by the path of its second version.
+    let path = if path == "/v2/rerank" { "/v1/rerank" } else { path };
     let surface = path.strip_prefix("/v1").and_then(|rest| Surface::DOORS.into_iter().find(|surface| surface.path() == rest));
     if let Some(surface) = surface {
         return if method == Method::POST { Ok(Asked::Call(surface)) } else { Err(Refusal::MethodNotAllowed { allowed: "POST" }) };

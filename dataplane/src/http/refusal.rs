@@ -135,7 +135,9 @@ fn bad_body_code(bad: &BadBody) -> &'static str {
         | BadBody::Missing { .. }
         | BadBody::WrongType { .. }
         | BadBody::Duplicate { .. }
+        | BadBody::TwoModels { .. }
         | BadBody::Lookalike { .. } => "invalid_body",
+        BadBody::NotAForm { .. } => "invalid_form",
         BadBody::ForeignId { .. } => "unsupported_reference",
     }
 }
@@ -156,7 +158,7 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
     match refusal {
         Refusal::UnknownPath { path } => (
             format!(
-                "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses or /v1/messages, and GET /v1/models lists the models"
+                "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, and GET /v1/models lists the models"
             ),
             None,
         ),
@@ -205,16 +207,13 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         Refusal::TooManyInFlight { limit } => {
             (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
         }
-        Refusal::BodyTooLarge { limit } => (
-            format!("the body is larger than the {limit} bytes that this gateway takes (`spec.limits.maxBodyBytes` of the LLMGateway)"),
-            None,
-        ),
+        Refusal::BodyTooLarge { limit, field } => {
+            (format!("the body is larger than the {limit} bytes that this gateway takes (`spec.limits.{field}` of the LLMGateway)"), None)
+        }
         Refusal::BodyTimeout => ("the body came too slowly; send it again".to_owned(), None),
         Refusal::BodyIncomplete => ("the body broke off before its end; send it again".to_owned(), None),
         Refusal::BadBody(bad) => (bad.to_string(), bad_field(&bad)),
-        Refusal::ContentType { found } => {
-            (format!("the body is `{found}`; send JSON, not compressed, with `content-type: application/json`"), None)
-        }
+        Refusal::ContentType { found, wanted } => (format!("the body is `{found}`; send {wanted}"), None),
         Refusal::CannotSay { why, field, .. } => (why, field),
         Refusal::Overloaded { what, .. } => (format!("this gateway is full ({what}); try again shortly"), None),
         Refusal::NotReady => ("this gateway has no configuration yet; try again shortly".to_owned(), None),
@@ -234,7 +233,8 @@ fn bad_field(bad: &BadBody) -> Option<String> {
         | BadBody::Duplicate { field }
         | BadBody::Lookalike { field }
         | BadBody::ForeignId { field } => Some((*field).to_string()),
-        BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::NotAnObject | BadBody::TooDeep => None,
+        BadBody::TwoModels { .. } => Some("model".to_owned()),
+        BadBody::NotUtf8 { .. } | BadBody::NotJson { .. } | BadBody::NotAnObject | BadBody::TooDeep | BadBody::NotAForm { .. } => None,
     }
 }
 

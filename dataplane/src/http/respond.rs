@@ -15,6 +15,7 @@ use snapshot::{Dialect, Surface};
 use super::body::ReplyBody;
 use super::intake::{BodyLimits, Unread};
 use super::path::{self, Asked};
+use super::spool::Spool;
 use super::{cors, models, refusal};
 use crate::auth;
 use crate::exchange::{CallId, ClientRequestId, Refusal};
@@ -32,6 +33,8 @@ pub struct Door {
     pub draining: Arc<AtomicBool>,
     /// The longest wait for the next piece of a body.
     pub body_idle: Duration,
+    /// Where forms are spooled.
+    pub spool: Spool,
 }
 
 /// Answers one request, whatever it is.
@@ -87,7 +90,7 @@ async fn answer(
     let surface = if let Ok(Asked::Call(surface)) = asked { Some(surface) } else { None };
     let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
     let mut entry = Some(Entry::open(rooms.books.clone(), rooms.clock.clone(), live.clone(), call, client_request, surface));
-    let unread = Unread::new(incoming, &head.headers, BodyLimits { idle: door.body_idle });
+    let unread = Unread::new(incoming, &head.headers, BodyLimits { idle: door.body_idle }, surface, door.spool.clone());
     let answered = match asked {
         Ok(Asked::Call(surface)) => {
             let say = Box::new(move |fault: &_, reader: &_| refusal::tell_in_stream(fault, reader, surface, call.as_str()));

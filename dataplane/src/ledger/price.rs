@@ -1,6 +1,6 @@
 //! What tokens cost.
 
-use snapshot::{NanoUsd, Price, Usage};
+use snapshot::{Measured, NanoUsd, Price, Usage};
 
 /// Tokens at their prices, rounded up once.
 #[must_use]
@@ -17,6 +17,13 @@ pub fn cost(usage: &Usage, price: &Price) -> NanoUsd {
     NanoUsd(u64::try_from(sum.div_ceil(MILLION)).unwrap_or(u64::MAX))
 }
 
+/// So much of a unit at the price of one, rounded up.
+#[must_use]
+pub fn cost_of_units(measured: &Measured, price: NanoUsd) -> NanoUsd {
+    let sum = u128::from(measured.thousandths).saturating_mul(u128::from(price.0));
+    NanoUsd(u64::try_from(sum.div_ceil(1000)).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +36,14 @@ mod tests {
         let usage = Usage { prompt: 1000, completion: 100, cached: 400, cache_write: 100, reasoning: 50 };
         // 500 plain + 100 written at 150, 400 at 75, 100 at 600 nano-dollars a token.
         assert_eq!(cost(&usage, &PRICE), NanoUsd(600 * 150 + 400 * 75 + 100 * 600));
+    }
+
+    #[test]
+    fn units_cost_by_the_thousandth() {
+        let seconds = |thousandths| Measured { unit: snapshot::Unit::Second, thousandths };
+        assert_eq!(cost_of_units(&seconds(8_471), NanoUsd(100_000)), NanoUsd(847_100));
+        assert_eq!(cost_of_units(&seconds(1), NanoUsd(1)), NanoUsd(1));
+        assert_eq!(cost_of_units(&seconds(u64::MAX), NanoUsd(u64::MAX)), NanoUsd(u64::MAX));
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use providers::json::write_text;
 use snapshot::NanoUsd;
 
-use super::price::cost;
+use super::price::{cost, cost_of_units};
 use crate::exchange::{ClientRequestId, Ending, Outcome};
 
 /// Fields of a line with what they mean; `docs/logs.md` shows the same list.
-pub const FIELDS: [(&str, &str); 34] = [
+pub const FIELDS: [(&str, &str); 35] = [
     ("time", "when the request's head was read, RFC 3339 in UTC"),
     ("call", "id of the call, made by the gateway"),
     ("request", "the client's x-request-id, else its x-portkey-trace-id, when it sent a safe one"),
-    ("surface", "the door: chat_completions, completions, embeddings, responses, messages; null for other paths"),
+    ("surface", "the door, as in the metrics; null for other paths"),
     ("stream", "whether a stream was asked for"),
     ("key", "namespace/name of the VirtualKey; null before it is known"),
     ("team", "owner.team of the key"),
@@ -32,6 +32,7 @@ pub const FIELDS: [(&str, &str); 34] = [
     ("outcome", "answered, refused, failed or client_gone"),
     ("code", "the refusal's code or the failure's class; null when answered"),
     ("usage", "prompt, completion, cached, cache_write, reasoning tokens as the provider counts; null when it told none"),
+    ("measured", "unit (image, second, character or search) and count of what is not counted in tokens; null when nothing is"),
     ("cost_nano_usd", "cost in 1e-9 US dollars; null when unpriced or without usage"),
     ("priced", "whether a price is known for the model"),
     ("catalog", "version of the price catalog"),
@@ -75,8 +76,12 @@ impl<'a> Receipt<'a> {
         };
         let prompt = outcome.usage.map_or(0, |usage| usage.prompt);
         let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.price(attempt.declared, &attempt.model, prompt));
-        let cost = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
-        Self { from: outcome, outcome: word, code, cost, priced: price.is_some() }
+        let unit = outcome.measured.as_ref().zip(outcome.attempt.as_ref());
+        let unit = unit.and_then(|(measured, attempt)| Some((measured, attempt.provider.unit_price(&attempt.model, measured.unit)?)));
+        // Who tells tokens bills tokens.
+        let tokens = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
+        let cost = tokens.or_else(|| unit.map(|(measured, price)| cost_of_units(measured, price)));
+        Self { from: outcome, outcome: word, code, cost, priced: price.is_some() || unit.is_some() }
     }
 
     /// Appends the line, with its line feed.
@@ -116,6 +121,7 @@ impl<'a> Receipt<'a> {
         text(out, field!("outcome"), Some(self.outcome));
         text(out, field!("code"), self.code);
         self.write_usage(out);
+        self.write_measured(out);
         number(out, field!("cost_nano_usd"), self.cost.map(|cost| cost.0));
         flag(out, field!("priced"), self.priced);
         text(out, field!("catalog"), Some(catalog::version()));
@@ -141,6 +147,18 @@ impl<'a> Receipt<'a> {
         number(out, field!("cached"), Some(usage.cached));
         number(out, field!("cache_write"), Some(usage.cache_write));
         number(out, field!("reasoning"), Some(usage.reasoning));
+        out.push(b'}');
+    }
+
+    fn write_measured(&self, out: &mut Vec<u8>) {
+        let Some(measured) = &self.from.measured else { return out.extend_from_slice(b",\"measured\":null") };
+        out.extend_from_slice(b",\"measured\":{\"unit\":");
+        write_text(out, measured.unit.word());
+        number(out, field!("count"), Some(measured.thousandths / 1000));
+        let rest = measured.thousandths % 1000;
+        if rest > 0 {
+            out.extend_from_slice(format!(".{rest:03}").as_bytes());
+        }
         out.push(b'}');
     }
 

@@ -63,7 +63,16 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaChat
-            | Surface::OllamaEmbed,
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank,
             _,
         ) => return None,
     };

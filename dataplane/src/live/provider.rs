@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, Weak};
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue};
-use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface};
+use snapshot::{
+    AuthStyle, Credentials, Egress, Endpoint, NanoUsd, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface, Unit,
+};
 
-use super::{LiveIdentity, paths};
+use super::{LiveIdentity, paths, speaks};
 
 /// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
 #[derive(Debug)]
@@ -88,10 +90,7 @@ impl LiveProvider {
     pub(super) fn build(provider: &Provider, credentials: &Credentials, origins: &Origins, egress: &Egress) -> Self {
         let endpoint = provider.kind.endpoint();
         let secret = credentials.0.get(&provider.id);
-        let mut speaks = provider.surfaces.clone();
-        if matches!(provider.kind, ProviderKind::Anthropic(_)) {
-            speaks.insert(Surface::CountTokens);
-        }
+        let speaks = speaks::of(provider);
         let paths = speaks.iter().filter_map(|surface| {
             // A path that names the model is made for each call.
             let fixed = paths::is_fixed(&provider.kind, *surface).then(|| paths::path(&provider.kind, *surface, "", false))?;
@@ -146,6 +145,15 @@ impl LiveProvider {
         self.publishers.as_ref().map_or(&self.speaks, |publishers| publishers.speak(model))
     }
 
+    /// What one of a unit costs that is not a token. `None`: unpriced.
+    #[must_use]
+    pub fn unit_price(&self, upstream_model: &str, unit: Unit) -> Option<NanoUsd> {
+        if matches!(self.provider.kind, ProviderKind::Simulated(_)) {
+            return Some(NanoUsd(0));
+        }
+        catalog::units::price(catalog::word(&self.provider)?, upstream_model, unit)
+    }
+
     /// What tokens of a call with a prompt of so many cost: of a declared model by its place, of any other by the catalog.
     /// `None`: unpriced.
     #[must_use]
@@ -179,7 +187,7 @@ impl Priced {
 }
 
 /// A simulated provider costs nothing.
-const FREE: Price = Price { input: snapshot::NanoUsd(0), output: snapshot::NanoUsd(0), cached: None, cache_write: None };
+const FREE: Price = Price { input: NanoUsd(0), output: NanoUsd(0), cached: None, cache_write: None };
 
 fn catalog_price(provider: &Provider, model: &str) -> Priced {
     if matches!(provider.kind, ProviderKind::Simulated(_)) {

@@ -74,7 +74,7 @@ impl<'a> Called<'a> {
             model: &self.call.head.model,
             operation: self.call.surface.operation().word(),
             stream: self.call.head.stream,
-            bytes: self.call.body.len() as u64,
+            bytes: self.call.body.bytes(),
             headers: &self.headers,
             key: expr::Key {
                 namespace: key.id.namespace(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use providers::passage::Facts;
-use snapshot::Surface;
+use snapshot::{Measured, Surface, Unit};
 
 use crate::clock::{Clock, Instant};
 use crate::exchange::{Call, CallId, ClientRequestId, Ending, Grant, Outcome, Plan, Unanswered};
@@ -19,6 +19,8 @@ pub struct Entry {
     clock: Clock,
     began: Instant,
     hold: Option<Hold>,
+    /// Letters to be spoken: who speaks them tells no number.
+    spoken: Option<Measured>,
     /// Kept here, so that a client that leaves amid an attempt leaves it in the books.
     trace: Trace,
     /// Taken when it is closed. Boxed, because entries move through futures.
@@ -55,6 +57,7 @@ impl Entry {
             status: 0,
             ending: Ending::ClientGone,
             usage: None,
+            measured: None,
             total: std::time::Duration::ZERO,
             first_byte: None,
             upstream_wait: std::time::Duration::ZERO,
@@ -63,7 +66,7 @@ impl Entry {
             detail: None,
         };
         let began = clock.now();
-        Self { books, clock, began, hold: None, trace: Trace::default(), outcome: Some(Box::new(outcome)), live }
+        Self { books, clock, began, hold: None, spoken: None, trace: Trace::default(), outcome: Some(Box::new(outcome)), live }
     }
 
     /// The configuration of this call.
@@ -79,10 +82,11 @@ impl Entry {
 
     pub(super) fn asked(&mut self, call: &Call, hold: Hold) {
         self.hold = Some(hold);
+        self.spoken = call.head.characters.and_then(|count| Measured::whole(Unit::Character, count));
         self.note(|outcome| {
             outcome.model_asked = Some(call.head.model.as_str().into());
             outcome.stream = call.head.stream;
-            outcome.request_bytes = call.body.len() as u64;
+            outcome.request_bytes = call.body.bytes();
         });
     }
 
@@ -141,9 +145,11 @@ impl Closing for Entry {
     }
 
     fn end(&mut self, ended: Ended) {
-        let Ended { facts: Facts { usage, model, .. }, bytes, how } = ended;
+        let Ended { facts: Facts { usage, measured, model, .. }, bytes, how } = ended;
+        let measured = measured.or(self.spoken);
         self.note(|outcome| {
             outcome.usage = usage;
+            outcome.measured = measured;
             outcome.model_served = model.map(Into::into);
             outcome.answer_bytes = bytes;
             outcome.ending = match how {

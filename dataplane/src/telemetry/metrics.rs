@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use snapshot::{FailureClass, ProviderId, Surface, Usage};
+use snapshot::{FailureClass, Measured, ProviderId, Surface, Unit, Usage};
 
 /// The gateway's own work: from 50 us.
 const OVERHEAD_SECONDS: [f64; 12] = [50e-6, 100e-6, 200e-6, 350e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0];
@@ -33,6 +33,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Bytes of request bodies that are kept.
     pub body_bytes: IntGauge,
+    /// Bytes of forms in the spool.
+    pub spool_bytes: IntGauge,
     /// Lines that found no room.
     pub log_dropped: IntCounter,
     /// The sequence of the configuration in use.
@@ -55,6 +57,7 @@ pub struct Metrics {
 struct ProviderVecs {
     attempts: IntCounterVec,
     tokens: IntCounterVec,
+    units: IntCounterVec,
     cost: IntCounterVec,
     unpriced: IntCounterVec,
 }
@@ -65,6 +68,8 @@ pub struct ProviderMeters {
     answered: IntCounter,
     failed: Vec<(FailureClass, IntCounter)>,
     tokens: [IntCounter; 5],
+    /// In thousandths, so that fractions of seconds are not lost.
+    units: [(Unit, IntCounter); 4],
     cost: IntCounter,
     unpriced: IntCounter,
 }
@@ -144,6 +149,7 @@ impl Metrics {
             calls_in_flight: make.gauge("portolan_calls_in_flight", "Calls that run now.")?,
             connections: make.gauge("portolan_connections", "Open connections of clients.")?,
             body_bytes: make.gauge("portolan_body_bytes", "Bytes of request bodies that are kept now.")?,
+            spool_bytes: make.gauge("portolan_spool_bytes", "Bytes of forms that are in the spool folder now.")?,
             log_dropped: make.counter("portolan_access_log_dropped_total", "Access log lines that found no room.")?,
             config_sequence: make.gauge("portolan_config_sequence", "Sequence of the configuration in use.")?,
             config_loaded: make.gauge("portolan_config_loaded_timestamp_seconds", "When the configuration in use was taken.")?,
@@ -166,6 +172,11 @@ impl Metrics {
                     "Tokens as providers count them; cached and cache_write are part of prompt, reasoning of completion.",
                     &["provider", "kind"],
                 )?,
+                units: make.counters(
+                    "portolan_units_thousandths_total",
+                    "What is not counted in tokens, in thousandths: pictures, seconds of sound, letters spoken, searches.",
+                    &["provider", "unit"],
+                )?,
                 cost: make.counters("portolan_cost_nano_usd_total", "Cost in nano-dollars of priced calls.", &["provider"])?,
                 unpriced: make.counters("portolan_unpriced_calls_total", "Calls with usage that no price is known for.", &["provider"])?,
             },
@@ -186,6 +197,7 @@ impl Metrics {
             answered: vecs.attempts.with_label_values(&[name, "ok"]),
             failed: FailureClass::ALL.map(|class| (class, vecs.attempts.with_label_values(&[name, class.word()]))).into(),
             tokens: ["prompt", "completion", "cached", "cache_write", "reasoning"].map(|kind| vecs.tokens.with_label_values(&[name, kind])),
+            units: Unit::ALL.map(|unit| (unit, vecs.units.with_label_values(&[name, unit.word()]))),
             cost: vecs.cost.with_label_values(&[name]),
             unpriced: vecs.unpriced.with_label_values(&[name]),
         });
@@ -239,7 +251,12 @@ impl ProviderMeters {
     }
 
     /// What a call used and cost; `None`: no price is known.
-    pub fn used(&self, usage: &Usage, cost_nano_usd: Option<u64>) {
+    pub fn used(&self, usage: &Usage, measured: Option<Measured>, cost_nano_usd: Option<u64>) {
+        if let Some(Measured { unit, thousandths }) = measured
+            && let Some((_, counter)) = self.units.iter().find(|(known, _)| *known == unit)
+        {
+            counter.inc_by(thousandths);
+        }
         let counts = [usage.prompt, usage.completion, usage.cached, usage.cache_write, usage.reasoning];
         self.tokens.iter().zip(counts).filter(|(_, count)| *count > 0).for_each(|(counter, count)| counter.inc_by(count));
         match cost_nano_usd {

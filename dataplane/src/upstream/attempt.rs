@@ -9,16 +9,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use providers::fault::Fault;
-use providers::passage::{Passage, Pushed};
+use providers::passage::{Passage, Pushed, Raw};
+use providers::simulated::{self, Heard};
 use snapshot::{FailureClass, ProviderKind, Simulated, Surface, Timeouts};
 use tokio::time::timeout_at;
 
 use super::classify::{ours, told, unreadable};
 use super::connection::Connection;
 use super::dress::Dress;
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Sent};
 use super::pool::Lease;
 use super::scripted::Scripted;
+use super::unread::{self, Shape};
 use super::wire::Wire;
 use super::{Failure, Upstream};
 use crate::clock::Instant;
@@ -79,30 +81,29 @@ impl Upstream {
     pub(super) async fn attempt(
         &self,
         attempt: &Attempt,
-        (passage, dress): (&Passage, &Dress),
+        (passage, dress, sent): (&Passage, &Dress, Sent<'_>),
         stream: bool,
         headers: &Headers,
         room: &mut dyn Room,
     ) -> Result<Answer, Failure> {
         let provider = &attempt.provider;
         match (&provider.provider.kind, &provider.origin) {
-            (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, passage, (stream, headers), room)).await,
+            (ProviderKind::Simulated(config), _) => Box::pin(self.play(attempt, config, (passage, sent), (stream, headers), room)).await,
             (kind, Some(origin)) => {
                 let timeouts = kind.endpoint().map_or(origin.endpoint.timeouts, |endpoint| endpoint.timeouts);
                 let limits = Limits::new(timeouts, self.clock.now(), headers.patience, stream);
                 let mut forgotten = false;
                 let refused = |detail| ours(FailureClass::BadRequest, "the request cannot be sent", detail);
-                let body = dress.body(passage);
                 loop {
-                    let mut request = request(attempt, passage, body, stream, headers).map_err(refused)?;
+                    let mut request = request(attempt, passage, sent, stream, headers).map_err(refused)?;
                     let shown = match &provider.identity {
                         Some(identity) => {
-                            let shown = Box::pin(self.prove(identity, &mut request, body, &limits)).await?;
+                            let shown = Box::pin(self.prove(identity, &mut request, sent.signed(), &limits)).await?;
                             Some((identity, shown))
                         }
                         None => None,
                     };
-                    let begun = self.exchange(origin, request, body, &limits).await?;
+                    let begun = self.exchange(origin, request, sent, &limits).await?;
                     let tried = self.read(begun, (passage, dress), stream, &limits, room).await;
                     // What ended before its time, or was revoked, is asked for anew, once.
                     if let (Err(failure), Some((identity, shown))) = (&tried, &shown)
@@ -122,7 +123,7 @@ impl Upstream {
     }
 
     /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
-    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, body: &[Bytes], limits: &Limits) -> Result<Begun, Failure> {
+    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, sent: Sent<'_>, limits: &Limits) -> Result<Begun, Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -133,14 +134,14 @@ impl Upstream {
                 None => Box::pin(self.open(origin, limits)).await?,
             };
             let first_byte = limits.first_byte(self.clock.now());
-            let sent = timeout_at(first_byte, connection.send(request)).await;
+            let answered = timeout_at(first_byte, connection.send(request)).await;
             let lease = |connection| Lease { connection, origin: origin.number, pool: self.pool.clone() };
-            match sent {
+            match answered {
                 Err(_) => return Err(late("no answer began within the first-byte time")),
                 Ok(Ok(response)) => return Ok(Begun { response, lease: lease(connection), first_byte }),
                 Ok(Err(mut error)) => match error.take_message() {
                     Some(mut unsent) if reused => {
-                        *unsent.body_mut() = Pieces::new(body);
+                        *unsent.body_mut() = Pieces::of(sent);
                         request = unsent;
                     }
                     _ => {
@@ -185,25 +186,33 @@ impl Upstream {
         if let Some(detail) = unreadable(&head.headers) {
             return Err(ours(FailureClass::InvalidResponse, "the provider's answer cannot be read", detail));
         }
-        if stream {
-            return begin(Box::pin(wire), passage, first_byte).await;
+        let kind = head.headers.get(CONTENT_TYPE);
+        match unread::shape(passage, stream, kind) {
+            Shape::Events => return begin(Box::pin(wire), passage, first_byte).await,
+            Shape::Raw => return unread::begin(Box::pin(wire), kind, first_byte).await,
+            Shape::Json => {}
         }
         let body = whole(wire, ANSWER_BYTES_MAX, room).await?;
-        read_whole(dress.undress(body, &head.headers).map_err(unread)?, passage)
+        read_whole(dress.undress(body, &head.headers).map_err(no_answer)?, passage)
     }
 
     async fn play(
         &self,
         attempt: &Attempt,
         config: &Simulated,
-        passage: &Passage,
+        (passage, sent): (&Passage, Sent<'_>),
         (stream, headers): (bool, &Headers),
         room: &mut dyn Room,
     ) -> Result<Answer, Failure> {
         let turn = attempt.provider.turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut body = BytesMut::new();
         passage.request().iter().for_each(|piece| body.extend_from_slice(piece));
-        let script = providers::simulated::play(config, passage.surface(), &body, turn);
+        let heard = match sent {
+            Sent::Pieces(_) => Heard::Json(&body),
+            Sent::Form(form, _) => Heard::Form(&form.form),
+        };
+        let script = simulated::play(config, passage.surface(), heard, turn);
+        let kind = HeaderValue::from_static(script.content_type);
         let (total, begun) = ends(self.clock.now(), SIMULATED_TOTAL, headers.patience, stream);
         let source = Scripted::new(script.beats, self.clock.clone(), total);
         if script.status >= 400 {
@@ -215,10 +224,11 @@ impl Upstream {
             let same = matches!(passage, Passage::Same(_));
             return Err(told(passage.surface(), same, script.status, &headers, body, self.clock.unix_ms()));
         }
-        if stream {
-            return begin(Box::pin(source), passage, begun).await;
+        match unread::shape(passage, stream, Some(&kind)) {
+            Shape::Events => begin(Box::pin(source), passage, begun).await,
+            Shape::Raw => unread::begin(Box::pin(source), Some(&kind), begun).await,
+            Shape::Json => read_whole(whole(source, ANSWER_BYTES_MAX, room).await?, passage),
         }
-        read_whole(whole(source, ANSWER_BYTES_MAX, room).await?, passage)
     }
 }
 
@@ -262,24 +272,31 @@ fn ends(now: Instant, total: Duration, patience: Option<Duration>, stream: bool)
     (if stream { total } else { begun }, begun)
 }
 
-fn request(attempt: &Attempt, passage: &Passage, body: &[Bytes], stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
+fn request(attempt: &Attempt, passage: &Passage, sent: Sent<'_>, stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
     const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
     const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+    const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
     const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
     let provider = &attempt.provider;
     let path = provider.path(passage.surface(), &attempt.model, stream).ok_or("the provider does not speak this surface")?;
-    let mut request = Request::new(Pieces::new(body));
+    let mut request = Request::new(Pieces::of(sent));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target(provider, path)?;
     let headers = request.headers_mut();
     headers.reserve(8);
     headers.insert(HOST, provider.host.clone());
-    headers.insert(CONTENT_TYPE, JSON);
+    let kind = match sent {
+        Sent::Pieces(_) => JSON,
+        Sent::Form(form, _) => form.content_type.clone(),
+    };
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(
         ACCEPT,
-        if !stream {
+        if passage.raw() != Raw::Never && !stream {
+            ANYTHING
+        } else if !stream {
             JSON
         } else if passage.surface() == Surface::Converse {
             FRAMES
@@ -353,11 +370,11 @@ where
 
 fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
     let read = passage.read_whole(body);
-    read.map(Answer::Whole).map_err(unread)
+    read.map(Answer::Whole).map_err(no_answer)
 }
 
 /// What came with a status of success and is no answer.
-fn unread(fault: Fault) -> Failure {
+fn no_answer(fault: Fault) -> Failure {
     Failure {
         detail: format!("status 200 with {}", fault.class.word()),
         fault: Box::new(fault),
@@ -413,6 +430,6 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
     }
 }
 
-fn late(detail: &str) -> Failure {
+pub(super) fn late(detail: &str) -> Failure {
     ours(FailureClass::Timeout, "the provider did not answer in time", detail.to_owned())
 }

@@ -23,6 +23,7 @@ pub struct Call {
     path: &'static str,
     key: Option<String>,
     body: String,
+    kind: &'static str,
     headers: Vec<(&'static str, String)>,
 }
 
@@ -41,7 +42,7 @@ impl Call {
 
     /// Any body at any path.
     pub fn post(key: &str, path: &'static str, body: &str) -> Self {
-        Self { method: "POST", path, key: Some(text_of(key)), body: body.to_owned(), headers: Vec::new() }
+        Self { method: "POST", path, key: Some(text_of(key)), body: body.to_owned(), kind: "application/json", headers: Vec::new() }
     }
 
     /// A GET.
@@ -52,6 +53,11 @@ impl Call {
     /// With another text of a key, or none.
     pub fn showing(self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self }
+    }
+
+    /// With a body of another type than JSON.
+    pub fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
     }
 
     /// With one more header line.
@@ -66,7 +72,7 @@ impl Call {
             request = request.header("authorization", format!("Bearer {key}"));
         }
         if self.method == "POST" {
-            request = request.header("content-type", "application/json");
+            request = request.header("content-type", self.kind);
         }
         for (name, value) in self.headers {
             request = request.header(name, value);

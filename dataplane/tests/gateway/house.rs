@@ -67,7 +67,7 @@ impl House {
         let log = AccessLog::start(&settings.access_log, metrics.log_dropped.clone()).expect("a log");
         let books = Arc::new(Books { metrics: metrics.clone(), log });
         let gateway = Gateway::new(&settings, metrics, books, clock.clone());
-        let door = gateway.door(dial, settings.body_idle_timeout);
+        let door = gateway.door(dial, &settings);
         let leaving = watch::Sender::new(Leaving::No);
         let source = Folder::new(folder.path().to_owned(), BTreeMap::new(), None);
         let mut house = Self { gateway, providers, clock, source, reports: Vec::new(), door, leaving, folder };
@@ -155,6 +155,8 @@ fn settings(folder: &TempDir) -> Settings {
         connections_max: 1000,
         calls_max: 1000,
         body_memory_bytes: 64 << 20,
+        spool_dir: None,
+        spool_bytes: 1 << 30,
         header_timeout: HEADER_TIME,
         body_idle_timeout: BODY_IDLE,
     }

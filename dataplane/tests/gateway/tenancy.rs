@@ -154,7 +154,8 @@ async fn a_provider_for_all_does_not_take_the_place_of_ones_own_of_the_same_name
 
 #[tokio::test(start_paused = true)]
 async fn what_a_tenant_shares_takes_no_name_from_others_and_makes_none_ambiguous() {
-    let shared = "models: [{ name: chat }], allowedNamespaces: { from: All }";
+    let price = "{ inputPerMillion: '1', outputPerMillion: '1' }";
+    let shared = &format!("models: [{{ name: chat, price: {price} }}], allowedNamespaces: {{ from: All }}");
     let squatters = [provider("b/main", shared), provider("b/other", shared)];
     let house = world(&[vec![provider("house/main", shared), key("a/app", "")], squatters.to_vec()].concat());
     reaches(&house, "a/app", "chat", "main.house.example").await;

@@ -50,10 +50,11 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Arrows beside the table: one file, one room, one reason.
-const EXCEPTIONS: [(&str, &str, &str); 5] = [
+const EXCEPTIONS: [(&str, &str, &str); 6] = [
     ("http/respond.rs", "auth", "a list of models is for a key, and is no call that `serve` tells"),
     ("http/models.rs", "routing", "which models a key sees is routing's to say"),
     ("http/intake.rs", "limits", "bytes are counted against their permit while they are read"),
+    ("http/spool.rs", "limits", "bytes that are spooled are counted against their permit too"),
     ("http/body.rs", "relay", "a relay is the body of a response"),
     ("admin.rs", "source", "`/internal/config` shows the source's nouns `ObjectReport`, `Place` and `Certainty`"),
 ];

@@ -11,6 +11,10 @@ use super::{Subject, access, labels, metadata};
 pub const SNAPSHOT_FOLDER: &str = "/var/run/portolan/snapshot";
 /// Where a pod keeps its last good bundle: memory that outlives the container, not the pod.
 pub const LAST_GOOD_FOLDER: &str = "/var/run/portolan/last-good";
+
+/// Where a pod keeps large forms while it sends them on. Told by the environment: a data plane of before, which a gateway may
+/// be pinned to, does not know the flag.
+const SPOOL_FOLDER: &str = "/var/run/portolan/spool";
 const EXTRA_CA_FOLDER: &str = "/var/run/portolan/extra-ca";
 
 pub(super) fn deployment(subject: Subject<'_>) -> Value {
@@ -124,6 +128,7 @@ fn container(subject: Subject<'_>, mounts: &[Value]) -> Value {
         "image": image(&subject.around.image, subject.spec.version.as_deref()),
         "imagePullPolicy": subject.around.image_pull_policy,
         "args": args,
+        "env": [{ "name": "PORTOLAN_SPOOL_DIR", "value": SPOOL_FOLDER }],
         "ports": [
             { "name": "http", "containerPort": 8080, "protocol": "TCP" },
             { "name": "admin", "containerPort": 9090, "protocol": "TCP" },
@@ -196,10 +201,12 @@ fn volumes(subject: Subject<'_>) -> (Vec<Value>, Vec<Value>) {
     let mut volumes = vec![
         json!({ "name": "snapshot", "projected": { "sources": sources } }),
         json!({ "name": "last-good", "emptyDir": { "medium": "Memory", "sizeLimit": "32Mi" } }),
+        json!({ "name": "spool", "emptyDir": { "sizeLimit": "1100Mi" } }),
     ];
     let mut mounts = vec![
         json!({ "name": "snapshot", "mountPath": SNAPSHOT_FOLDER, "readOnly": true }),
         json!({ "name": "last-good", "mountPath": LAST_GOOD_FOLDER }),
+        json!({ "name": "spool", "mountPath": SPOOL_FOLDER }),
     ];
     if let Some(wanted) = &subject.spec.pod_template.extra_ca_config_map_ref {
         let items = json!([{ "key": wanted.key, "path": "ca.pem" }]);

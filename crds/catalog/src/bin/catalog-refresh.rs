@@ -1,6 +1,6 @@
-//! `catalog-refresh LIST.json [TABLE.tsv]`: writes the table of the catalog from a price list (an object with `meta` and
+//! `catalog-refresh LIST.json [TABLE.tsv [UNITS.tsv]]`: writes the tables of the catalog from a price list (an object with `meta` and
 //! `models: [{id, provider, model?, price: {input, output, cached_input, cache_write}, context, max_output}]`, prices as
-//! decimal texts of dollars per million tokens, `tiers: [{above_input_tokens, input, ..}]` among them). Without a second name it prints the table.
+//! decimal texts of dollars per million tokens, `tiers: [{above_input_tokens, input, ..}]` among them). Without their names it prints them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,12 +11,14 @@ use snapshot::NanoUsd;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let source = args.next().ok_or("usage: catalog-refresh LIST.json [TABLE.tsv]")?;
+    let source = args.next().ok_or("usage: catalog-refresh LIST.json [TABLE.tsv [UNITS.tsv]]")?;
     let list: Value = serde_json::from_slice(&std::fs::read(source)?)?;
-    let table = table(&list)?;
-    match args.next() {
-        Some(path) => std::fs::write(path, table)?,
-        None => std::io::stdout().write_all(table.as_bytes())?,
+    let tables = [table(&list)?, units(&list)];
+    for table in tables {
+        match args.next() {
+            Some(path) => std::fs::write(path, table)?,
+            None => std::io::stdout().write_all(table.as_bytes())?,
+        }
     }
     Ok(())
 }
@@ -26,6 +28,28 @@ fn tier(tier: &Value, from_there_on: bool) -> Option<String> {
     let above = tier["above_input_tokens"].as_u64()? - u64::from(from_there_on);
     let price = |name: &str| tier[name].as_str().and_then(NanoUsd::from_decimal).map(|price| price.0.to_string()).unwrap_or_default();
     Some(format!("{above}:{}:{}:{}:{}", price("input"), price("output"), price("cached_input"), price("cache_write")))
+}
+
+/// Prices of what is not counted in tokens, by what a model is for. Rows that name a size or a quality are no models.
+fn units(list: &Value) -> String {
+    let mut rows: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+    for model in list["models"].as_array().into_iter().flatten() {
+        let text = |name: &str| model[name].as_str();
+        let (Some(provider), Some(name)) = (text("provider"), text("model").or_else(|| text("id"))) else { continue };
+        let unit = |name: &str| model["price"]["unit"][name].as_str().and_then(NanoUsd::from_decimal);
+        let (word, price) = match text("mode") {
+            Some("image_generation" | "image_edit") => ("image", unit("per_image").or_else(|| unit("per_input_image"))),
+            Some("audio_transcription") => ("second", unit("per_input_second").or_else(|| unit("per_second"))),
+            Some("audio_speech") => ("character", unit("per_input_character")),
+            Some("rerank") => ("search", unit("per_query")),
+            _ => continue,
+        };
+        if let Some(price) = price.filter(|_| !name.contains("-x-")) {
+            rows.entry((provider, name, word)).or_insert(price.0);
+        }
+    }
+    let rows = rows.iter().map(|((provider, name, unit), price)| format!("{provider}\t{name}\t{unit}\t{price}\n"));
+    std::iter::once("# provider\tmodel\tunit\tnano-dollars for one\n".to_owned()).chain(rows).collect()
 }
 
 fn table(list: &Value) -> Result<String, Box<dyn Error>> {
@@ -41,7 +65,14 @@ fn table(list: &Value) -> Result<String, Box<dyn Error>> {
         let tokens = |name: &str| model[name].as_u64().map(|tokens| tokens.to_string()).unwrap_or_default();
         let tiers: Vec<String> =
             model["price"]["tiers"].as_array().into_iter().flatten().filter_map(|one| tier(one, provider == "xai")).collect();
-        let prices = [price("input"), price("output"), price("cached_input"), price("cache_write")];
+        // What a maker of pictures or sound writes are tokens of pictures or sound.
+        let written = match text("mode") {
+            Some("image_generation" | "image_edit") => price("output_image"),
+            Some("audio_speech") => price("output_audio"),
+            _ => String::new(),
+        };
+        let written = if written.is_empty() { price("output") } else { written };
+        let prices = [price("input"), written, price("cached_input"), price("cache_write")];
         let row = [prices.join("\t"), tokens("context"), tokens("max_output"), tiers.join(";")].join("\t");
         // Of two rows for one name the one with a price is the better.
         let slot = rows.entry((provider, name)).or_default();

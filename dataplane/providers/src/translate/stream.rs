@@ -106,7 +106,16 @@ impl Stream {
             | Surface::CountTokens
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
-            | Surface::OllamaEmbed => Reader::OpenAi(openai::stream::Reader::default()),
+            | Surface::OllamaEmbed
+            | Surface::Moderations
+            | Surface::Rerank
+            | Surface::Images
+            | Surface::ImageEdits
+            | Surface::ImageVariations
+            | Surface::Speech
+            | Surface::Transcriptions
+            | Surface::Translations
+            | Surface::CohereRerank => Reader::OpenAi(openai::stream::Reader::default()),
         };
         let telling = Telling { writer, names, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }

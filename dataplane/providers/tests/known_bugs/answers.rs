@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use providers::fault::Fault;
-use providers::simulated::{Beat, play};
+use providers::simulated::{Beat, Heard, play};
 use serde_json::{Value, json};
 use snapshot::Surface::{self, ChatCompletions, Messages};
 use snapshot::{FailureClass, Simulated};
@@ -140,7 +140,7 @@ fn an_embedding_in_base64_is_the_same_as_in_numbers() {
     let config = Simulated { seed: 1, latency_ms: 0, token_interval_ms: 0, answer_tokens: 1, faults: Vec::new() };
     let ask = |format: &str| {
         let request = json!({ "model": "e", "input": ["one", "two"], "encoding_format": format, "dimensions": 256 }).to_string();
-        let beats = play(&config, Surface::Embeddings, request.as_bytes(), 0).beats;
+        let beats = play(&config, Surface::Embeddings, Heard::Json(request.as_bytes()), 0).beats;
         let bytes: Vec<u8> = beats.filter_map(|beat| if let Beat::Bytes(bytes) = beat { Some(bytes) } else { None }).flatten().collect();
         serde_json::from_slice::<Value>(&bytes).expect("JSON")
     };

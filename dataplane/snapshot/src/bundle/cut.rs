@@ -88,6 +88,10 @@ pub(super) const PROVIDER_QUIRKS: &str = "provider-quirks";
 /// The feature of a provider of Vertex AI or Azure OpenAI.
 pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
 
+/// The feature of what names pictures, sound, judgement or order: surfaces of providers, operations of keys, and the bound
+/// of forms.
+pub(super) const LATER_DOORS: &str = "later-doors";
+
 /// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
@@ -121,6 +125,8 @@ impl ValueOut<'_> {
         match self {
             Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => vec![RULE_WHEN],
             Self::Provider(provider) => provider_requires(provider),
+            Self::Key(key) if key.allow.operations.iter().flatten().any(|operation| !operation.is_of_the_first_day()) => vec![LATER_DOORS],
+            Self::Gateway(gateway) if gateway.form_bytes_max != Gateway::FORM_BYTES_MAX => vec![LATER_DOORS],
             Self::Gateway(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => Vec::new(),
         }
     }
@@ -145,6 +151,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if cloud {
         requires.push(CLOUD_PROVIDER);
+    }
+    if surfaces.iter().any(|surface| surface.is_of_the_later_doors()) {
+        requires.push(LATER_DOORS);
     }
     if !quirks.is_empty() || *drops || catalog.is_some() {
         requires.push(PROVIDER_QUIRKS);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::cut::{
-    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER, PROVIDER_QUIRKS,
-    RULE_WHEN,
+    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER,
+    PROVIDER_QUIRKS, RULE_WHEN,
 };
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
@@ -17,7 +17,7 @@ use crate::{Credentials, Gateway, GatewayId, Key, KeyId, PolicyId, Provider, Pro
 
 /// Features of entries that this reader has beyond what the schema says.
 pub const FEATURES: &[&str] =
-    &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER, PROVIDER_QUIRKS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS];
+    &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER, PROVIDER_QUIRKS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, LATER_DOORS];
 
 /// A bundle that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

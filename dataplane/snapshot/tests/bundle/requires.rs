@@ -121,6 +121,28 @@ fn a_provider_of_a_cloud_requires_a_reader_that_knows_it() {
     }
 }
 
+/// A reader of before has no word for these surfaces and operations; it would not even read the part.
+#[test]
+fn what_names_a_later_door_requires_a_reader_that_has_it() {
+    let (mut config, credentials) = small();
+    let provider = config.providers.get_mut(&provider_id("one")).expect("there");
+    provider.surfaces.insert(snapshot::Surface::Rerank);
+    let key = Arc::make_mut(config.keys.get_mut(&key_id("free")).expect("there"));
+    key.allow.operations = Some([snapshot::Operation::Chat, snapshot::Operation::Images].into());
+    config.gateway.form_bytes_max = 1 << 20;
+    let mut store = Store::of(&(config.clone(), credentials));
+    assert_eq!(store.join().expect("this reader has them").snapshot, config);
+    let mut required = Vec::new();
+    for number in 0..snapshot::bundle::PARTS {
+        store.forge_part(number, |body| {
+            let entries = body["entries"].as_array().expect("an array").iter();
+            required.extend(entries.filter(|entry| entry["requires"] == json!(["later-doors"])).map(|entry| entry["kind"].to_string()));
+        });
+    }
+    required.sort();
+    assert_eq!(required, ["\"gateway\"", "\"key\"", "\"provider\""]);
+}
+
 #[test]
 fn a_kind_of_the_future_is_refused_and_told() {
     let mut store = Store::of(&small());

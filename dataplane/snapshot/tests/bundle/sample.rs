@@ -41,6 +41,7 @@ pub fn gateway() -> Gateway {
     Gateway {
         id: gateway_id(),
         body_bytes_max: 10 << 20,
+        form_bytes_max: Gateway::FORM_BYTES_MAX,
         egress: Egress { allow: vec!["10.0.0.0/8".parse().expect("a network"), "fd00::/8".parse().expect("a network")] },
         cors: Cors { allow_origins: vec!["https://app.example.com".to_owned()] },
         drain: Drain { delay_seconds: 10, timeout_seconds: 600 },
