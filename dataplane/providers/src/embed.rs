@@ -12,6 +12,7 @@ use snapshot::{FailureClass, Surface, Usage};
 use crate::fault::Fault;
 use crate::json::{Scanner, comma, write_list, write_text};
 use crate::passage::{CannotSay, Facts};
+use crate::usage::Count;
 
 /// How a dialect takes and gives vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,10 +314,10 @@ fn read_gemini(body: &[u8]) -> Result<Told<'_>, Fault> {
     #[serde(rename_all = "camelCase")]
     struct Metadata {
         #[serde(default)]
-        prompt_token_count: Option<u64>,
+        prompt_token_count: Count,
     }
     let answer: Answer<'_> = parsed(Surface::GenerateContent, body)?;
-    let tokens = answer.usage_metadata.and_then(|usage| usage.prompt_token_count);
+    let tokens = answer.usage_metadata.and_then(|usage| usage.prompt_token_count.0);
     Ok(Told { vectors: answer.embeddings.into_iter().map(|vector| vector.values).collect(), tokens, model: None })
 }
 
@@ -341,16 +342,10 @@ fn read_cohere(body: &[u8]) -> Result<Told<'_>, Fault> {
     #[derive(Deserialize)]
     struct Units {
         #[serde(default)]
-        input_tokens: Option<f64>,
+        input_tokens: Count,
     }
     let answer: Answer<'_> = parsed(Surface::CohereChat, body)?;
-    let told = answer.meta.and_then(|meta| meta.billed_units?.input_tokens);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, which is what is wanted of foreign numbers"
-    )]
-    let tokens = told.map(|tokens| tokens.round().max(0.0) as u64);
+    let tokens = answer.meta.and_then(|meta| meta.billed_units?.input_tokens.0);
     Ok(Told { vectors: answer.embeddings.float, tokens, model: None })
 }
 
@@ -360,10 +355,10 @@ fn read_ollama(body: &[u8]) -> Result<Told<'_>, Fault> {
         #[serde(borrow)]
         embeddings: Vec<&'a RawValue>,
         #[serde(default)]
-        prompt_eval_count: Option<u64>,
+        prompt_eval_count: Count,
         #[serde(default)]
         model: Option<String>,
     }
     let Answer { embeddings, prompt_eval_count, model } = parsed(Surface::OllamaChat, body)?;
-    Ok(Told { vectors: embeddings, tokens: prompt_eval_count, model })
+    Ok(Told { vectors: embeddings, tokens: prompt_eval_count.0, model })
 }

@@ -7,6 +7,7 @@
 //! Invariant: what cannot be said in the other dialect is refused by name, never lost.
 
 mod anthropic;
+mod calls;
 mod chat;
 mod cohere;
 mod converse;
@@ -154,6 +155,7 @@ impl Translation {
         if told.is_none() {
             answer.model = Cow::Borrowed(&self.model);
         }
+        calls::look(&mut answer.parts, answer.stop)?;
         self.names.restore(&mut answer.parts);
         let mut out = Vec::with_capacity(body.len() + 256);
         match self.client {

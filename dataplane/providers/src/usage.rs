@@ -6,11 +6,11 @@ use snapshot::Usage;
 
 /// A count as foreign servers write it: whole, with a fraction, negative, or no number at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Count(Option<u64>);
+pub(crate) struct Count(pub(crate) Option<u64>);
 
 impl Count {
     /// What is not told is none.
-    fn or_none(self) -> u64 {
+    pub(crate) fn or_none(self) -> u64 {
         self.0.unwrap_or(0)
     }
 }
@@ -173,6 +173,9 @@ pub fn of_cohere(json: &[u8]) -> Option<Usage> {
     }
     let told: Told = serde_json::from_slice(json).ok()?;
     let tokens = told.tokens.or(told.billed_units)?;
+    if tokens.input_tokens.0.is_none() && tokens.output_tokens.0.is_none() {
+        return None;
+    }
     let (prompt, completion) = (tokens.input_tokens.or_none(), tokens.output_tokens.or_none());
     Some(Usage {
         prompt,

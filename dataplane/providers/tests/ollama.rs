@@ -139,9 +139,17 @@ fn lines_are_told_as_events_however_they_are_cut() {
     let numbers: BTreeSet<u64> =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"][0]["index"].as_u64()).collect();
     assert_eq!(numbers, BTreeSet::from([0, 1]));
+    let ids: BTreeSet<&str> = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"][0]["id"].as_str()).collect();
+    assert!(ids.len() == 2 && ids.iter().all(|id| id.starts_with("call_")), "{ids:?}");
     assert!(
         whole.contains(r#""finish_reason":"tool_calls""#) && whole.contains(r#""total_tokens":7"#) && whole.ends_with("data: [DONE]\n\n")
     );
+}
+
+#[test]
+fn an_answer_that_its_limit_cut_off_says_so() {
+    let (told, fault) = streamed("{\"message\":{\"content\":\"x\"},\"done_reason\":\"length\",\"done\":true}\n", 9);
+    assert!(fault.is_none() && told.contains(r#""finish_reason":"length""#), "{told}");
 }
 
 #[test]

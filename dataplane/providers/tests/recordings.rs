@@ -11,7 +11,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use providers::eventstream::Frames;
 use providers::head::Head;
 use providers::passage::{Facts, Passage, Target};
 use serde_json::{Map, Value, json};
@@ -72,20 +75,26 @@ fn recordings() -> Vec<Recording> {
             // A list of answers is the form that a stream of Gemini has for those who do not ask for events.
             let (list, whole) = read("response.json")
                 .map_or((None, None), |body| if body.starts_with(b"[") { (Some(body), None) } else { (None, Some(body)) });
-            let stream =
-                read("response.sse").or_else(|| read("response.bin")).or(list).or_else(|| read("response.events.jsonl").map(framed));
+            let lines = read("response.events.jsonl");
             let surface = match path {
                 path if path.ends_with("/chat/completions") => Surface::ChatCompletions,
-                // Some recordings do not tell where; these are told by what they hold.
-                path if path.is_empty() && whole.as_ref().or(stream.as_ref()).is_some_and(|body| is_of_openai(body)) => {
-                    Surface::ChatCompletions
-                }
                 path if path.ends_with("/messages") => Surface::Messages,
                 path if path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent") => Surface::GenerateContent,
                 path if path.ends_with("/converse") || path.ends_with("/converse-stream") => Surface::Converse,
                 path if path.ends_with("/v2/chat") => Surface::CohereChat,
+                // What Anthropic says, in Amazon's own envelope.
+                path if path.ends_with("/invoke") || path.ends_with("/invoke-with-response-stream") => Surface::Messages,
+                // Some recordings do not tell where; these are told by whose they are, or by what they hold.
+                path if path.is_empty() => match provider {
+                    "anthropic" => Surface::Messages,
+                    "cohere" => Surface::CohereChat,
+                    _ if whole.as_ref().or(lines.as_ref()).is_some_and(|body| is_of_openai(body)) => Surface::ChatCompletions,
+                    _ => continue,
+                },
                 _ => continue,
             };
+            let bin = read("response.bin").map(|bytes| if surface == Surface::Messages { unwrapped(&bytes) } else { bytes });
+            let stream = read("response.sse").or(bin).or(list).or_else(|| lines.map(|lines| framed(surface, &lines)));
             if meta["status"].as_u64().is_some_and(|status| status >= 400) || expected.get("error").is_some() {
                 continue;
             }
@@ -104,10 +113,31 @@ fn recordings() -> Vec<Recording> {
 }
 
 /// Events of a recording that did not keep their frames.
-fn framed(lines: Bytes) -> Bytes {
-    let lines = String::from_utf8(lines.to_vec()).expect("UTF-8");
-    let events = lines.lines().filter(|line| !line.is_empty()).map(|line| format!("data: {line}\n\n"));
-    events.chain(["data: [DONE]\n\n".to_owned()]).collect::<String>().into()
+fn framed(surface: Surface, lines: &[u8]) -> Bytes {
+    let events = std::str::from_utf8(lines).expect("UTF-8").lines().filter(|line| !line.is_empty());
+    if surface == Surface::Messages {
+        return events.map(named).collect::<String>().into();
+    }
+    events.map(|line| format!("data: {line}\n\n")).chain(["data: [DONE]\n\n".to_owned()]).collect::<String>().into()
+}
+
+/// An event of Anthropic's.
+fn named(data: &str) -> String {
+    let event: Value = serde_json::from_str(data).expect("JSON");
+    format!("event: {}\ndata: {data}\n\n", event["type"].as_str().expect("a type"))
+}
+
+/// Anthropic's events out of frames that hold them in base64.
+fn unwrapped(bytes: &[u8]) -> Bytes {
+    let mut frames = Frames::default();
+    frames.push(bytes);
+    let mut events = String::new();
+    while let Some(frame) = frames.next_frame() {
+        let frame: Value = serde_json::from_slice(&frame.expect("a frame").payload).expect("JSON");
+        let event = STANDARD.decode(frame["bytes"].as_str().expect("an event")).expect("base64");
+        events += &named(std::str::from_utf8(&event).expect("UTF-8"));
+    }
+    events.into()
 }
 
 fn is_of_openai(body: &[u8]) -> bool {

@@ -3,149 +3,21 @@
 
 use serde_json::{Value, json};
 
+use crate::backs::{BACKS, Back};
 use crate::client::Call;
 use crate::house::House;
 use crate::manifests::{key, provider_of};
 use crate::provider::Line;
 
-/// A provider's way to say one thing: "hello", then a call of `f` with `{"x":1}`, after 3 tokens and in 6.
-struct Back {
-    kind: &'static str,
-    whole: &'static str,
-    /// Each with its event or its kind of frame.
-    stream: &'static [(&'static str, &'static str)],
-    error: &'static str,
-}
-
-const BACKS: [Back; 5] = [
-    Back {
-        kind: "OpenAICompatible",
-        whole: r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9}}"#,
-        stream: &[
-            (
-                "",
-                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"hello"},"finish_reason":null}]}"#,
-            ),
-            (
-                "",
-                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},"finish_reason":null}]}"#,
-            ),
-            (
-                "",
-                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
-            ),
-            (
-                "",
-                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9}}"#,
-            ),
-            ("", "[DONE]"),
-        ],
-        error: r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
-    },
-    Back {
-        kind: "Anthropic",
-        whole: r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"},{"type":"tool_use","id":"call_1","name":"f","input":{"x":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":6}}"#,
-        stream: &[
-            (
-                "message_start",
-                r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"usage":{"input_tokens":3,"output_tokens":1}}}"#,
-            ),
-            ("content_block_start", r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#),
-            ("content_block_delta", r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hello"}}"#),
-            ("content_block_stop", r#"{"type":"content_block_stop","index":0}"#),
-            (
-                "content_block_start",
-                r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"call_1","name":"f","input":{}}}"#,
-            ),
-            (
-                "content_block_delta",
-                r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"x\":1}"}}"#,
-            ),
-            ("content_block_stop", r#"{"type":"content_block_stop","index":1}"#),
-            (
-                "message_delta",
-                r#"{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":6}}"#,
-            ),
-            ("message_stop", r#"{"type":"message_stop"}"#),
-        ],
-        error: r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}"#,
-    },
-    Back {
-        kind: "Gemini",
-        whole: r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"hello"},{"functionCall":{"id":"call_1","name":"f","args":{"x":1}}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":6,"totalTokenCount":9},"modelVersion":"m","responseId":"r1"}"#,
-        stream: &[
-            (
-                "",
-                r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"hello"}]}}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":1,"totalTokenCount":4},"modelVersion":"m","responseId":"r1"}"#,
-            ),
-            (
-                "",
-                r#"{"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"id":"call_1","name":"f","args":{"x":1}}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":6,"totalTokenCount":9},"modelVersion":"m","responseId":"r1"}"#,
-            ),
-        ],
-        error: r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}"#,
-    },
-    Back {
-        kind: "Bedrock",
-        whole: r#"{"output":{"message":{"role":"assistant","content":[{"text":"hello"},{"toolUse":{"toolUseId":"call_1","name":"f","input":{"x":1}}}]}},"stopReason":"tool_use","usage":{"inputTokens":3,"outputTokens":6,"totalTokens":9}}"#,
-        stream: &[
-            ("messageStart", r#"{"role":"assistant"}"#),
-            ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"hello"}}"#),
-            ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
-            ("contentBlockStart", r#"{"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"call_1","name":"f"}}}"#),
-            ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"toolUse":{"input":"{\"x\":1}"}}}"#),
-            ("contentBlockStop", r#"{"contentBlockIndex":1}"#),
-            ("messageStop", r#"{"stopReason":"tool_use"}"#),
-            ("metadata", r#"{"usage":{"inputTokens":3,"outputTokens":6,"totalTokens":9}}"#),
-        ],
-        error: r#"{"message":"slow down"}"#,
-    },
-    Back {
-        kind: "Cohere",
-        whole: r#"{"id":"c1","message":{"role":"assistant","content":[{"type":"text","text":"hello"}],"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},"finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":3,"output_tokens":6}}}"#,
-        stream: &[
-            ("message-start", r#"{"type":"message-start","id":"c1","delta":{"message":{"role":"assistant"}}}"#),
-            ("content-start", r#"{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}}"#),
-            ("content-delta", r#"{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"hello"}}}}"#),
-            ("content-end", r#"{"type":"content-end","index":0}"#),
-            (
-                "tool-call-start",
-                r#"{"type":"tool-call-start","index":0,"delta":{"message":{"tool_calls":{"id":"call_1","type":"function","function":{"name":"f","arguments":""}}}}}"#,
-            ),
-            (
-                "tool-call-delta",
-                r#"{"type":"tool-call-delta","index":0,"delta":{"message":{"tool_calls":{"function":{"arguments":"{\"x\":1}"}}}}}"#,
-            ),
-            ("tool-call-end", r#"{"type":"tool-call-end","index":0}"#),
-            (
-                "message-end",
-                r#"{"type":"message-end","delta":{"finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":3,"output_tokens":6}}}}"#,
-            ),
-        ],
-        error: r#"{"message":"slow down"}"#,
-    },
-];
-
-impl Back {
-    /// The bytes of so many events.
-    fn bytes(&self, events: usize) -> Vec<u8> {
-        let write = |(name, data): &(&str, &str)| match (self.kind, *name) {
-            ("Bedrock", kind) => frame(kind, data.as_bytes()),
-            (_, "") => format!("data: {data}\n\n").into_bytes(),
-            (_, name) => format!("event: {name}\ndata: {data}\n\n").into_bytes(),
-        };
-        self.stream.iter().take(events).flat_map(write).collect()
-    }
-}
-
 /// A client's way to ask, and what it understands.
-struct Front {
-    path: &'static str,
+#[derive(Debug)]
+pub struct Front {
+    pub path: &'static str,
     ask: fn(stream: bool) -> Value,
-    whole: fn(&Value) -> Value,
-    events: fn(&[Value]) -> Value,
+    pub whole: fn(&Value) -> Value,
+    pub events: fn(&[Value]) -> Value,
     /// The events that a stream ends with when it fails.
-    last_words: &'static [&'static str],
+    pub last_words: &'static [&'static str],
 }
 
 const FRONTS: [Front; 3] = [
@@ -246,25 +118,25 @@ fn response(response: &Value) -> Value {
     ])
 }
 
-fn understood() -> Value {
+pub fn understood() -> Value {
     json!(["hello", "call_1", "f", r#"{"x":1}"#, true, 3, 6])
 }
 
-fn house(back: &Back) -> House {
+pub fn house(back: &Back) -> House {
     House::of(&[provider_of(back.kind, "back", ""), key("app", "")])
 }
 
 /// A pair, for the message of a test that fails.
-fn pairs() -> impl Iterator<Item = (&'static Front, &'static Back, String)> {
+pub fn pairs() -> impl Iterator<Item = (&'static Front, &'static Back, String)> {
     FRONTS.iter().flat_map(|front| BACKS.iter().map(move |back| (front, back, format!("{} before {}", front.path, back.kind))))
 }
 
-fn call(front: &Front, stream: bool) -> Call {
+pub fn call(front: &Front, stream: bool) -> Call {
     Call::post("app", front.path, &(front.ask)(stream).to_string())
 }
 
 /// The data of events that are JSON, and the name of each event.
-fn events(body: &str) -> Vec<(String, Value)> {
+pub fn events(body: &str) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     let mut name = String::new();
     for line in body.lines() {
@@ -277,7 +149,7 @@ fn events(body: &str) -> Vec<(String, Value)> {
     found
 }
 
-async fn stream_begins(line: &mut Line, back: &Back, count: usize) {
+pub async fn stream_begins(line: &mut Line, back: &Back, count: usize) {
     line.begins().await;
     line.bytes_of_chunk(&back.bytes(count)).await;
 }
@@ -340,23 +212,4 @@ async fn a_stream_that_breaks_off_ends_with_the_last_words_of_every_client() {
         let error = &last[0].1["error"];
         assert!(error["message"].is_string() && error["type"].is_string(), "{pair}: {}", answer.body);
     }
-}
-
-/// A frame of Amazon's event stream.
-fn frame(kind: &str, payload: &[u8]) -> Vec<u8> {
-    let header = [&[11][..], b":event-type", &[7], &u16::try_from(kind.len()).expect("short").to_be_bytes(), kind.as_bytes()].concat();
-    let total = u32::try_from(16 + header.len() + payload.len()).expect("short");
-    let mut frame = [total.to_be_bytes(), u32::try_from(header.len()).expect("short").to_be_bytes()].concat();
-    frame.extend_from_slice(&crc(&frame).to_be_bytes());
-    frame.extend_from_slice(&[&header, payload].concat());
-    let tail = crc(&frame).to_be_bytes();
-    frame.extend_from_slice(&tail);
-    frame
-}
-
-/// CRC-32 bit by bit.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
 }

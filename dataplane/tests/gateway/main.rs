@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
 
 mod azure;
+mod backs;
+mod bad_answers;
 mod bounds;
 mod browsers;
 mod client;

@@ -16,6 +16,7 @@ use snapshot::{Surface, Usage};
 use super::chat::{Answer, Part, Stop, id_of_answer, id_of_call};
 use super::not_an_answer;
 use crate::fault::Fault;
+use crate::usage::Count;
 
 pub(super) use writing::write_request;
 
@@ -31,9 +32,9 @@ struct Body<'a> {
     #[serde(default)]
     done: bool,
     #[serde(default)]
-    prompt_eval_count: Option<u64>,
+    prompt_eval_count: Count,
     #[serde(default)]
-    eval_count: Option<u64>,
+    eval_count: Count,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -75,16 +76,16 @@ impl<'a> Body<'a> {
 
     /// A prompt that was read before is not counted again.
     fn usage(&self) -> Option<Usage> {
-        if self.prompt_eval_count.is_none() && self.eval_count.is_none() {
+        if self.prompt_eval_count.0.is_none() && self.eval_count.0.is_none() {
             return None;
         }
-        Some(Usage { prompt: self.prompt_eval_count.unwrap_or(0), completion: self.eval_count.unwrap_or(0), ..Usage::default() })
+        Some(Usage { prompt: self.prompt_eval_count.or_none(), completion: self.eval_count.or_none(), ..Usage::default() })
     }
 }
 
 impl Function<'_> {
     fn input(&self) -> &[u8] {
-        self.arguments.filter(|arguments| arguments.get().starts_with('{')).map_or(b"{}", |arguments| arguments.get().as_bytes())
+        self.arguments.map_or(b"{}", |arguments| arguments.get().as_bytes())
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use snapshot::{FailureClass, Surface};
 
 use super::anthropic::stream::ToAnthropic;
+use super::calls::Calls;
 use super::chat::{News, Piece};
 use super::names::Names;
 use super::openai::chunks::ToOpenAi;
@@ -57,6 +58,9 @@ pub(crate) struct Stream {
 struct Telling {
     writer: Writer,
     names: Names,
+    calls: Calls,
+    /// What is told is no answer after all.
+    fault: Option<Fault>,
     facts: Facts,
     /// Stands in for the model's name where the provider does not tell it.
     model: String,
@@ -68,7 +72,18 @@ impl Telling {
         if let Piece::Begin { id, model: "", usage } = piece {
             return self.writer.piece(&Piece::Begin { id, model: &self.model, usage }, out);
         }
-        self.writer.piece(&self.names.told(piece), out);
+        let piece = self.names.told(piece);
+        if let Piece::Call { id, name, seal } = piece {
+            let id = self.calls.begin(id);
+            return self.writer.piece(&Piece::Call { id: &id, name, seal }, out);
+        }
+        self.calls.look(&piece);
+        if let Piece::End { stop, .. } = &piece {
+            self.fault = self.calls.end(*stop).err();
+        }
+        if self.fault.is_none() {
+            self.writer.piece(&piece, out);
+        }
     }
 
     fn note(&mut self, piece: &Piece<'_>) {
@@ -117,7 +132,7 @@ impl Stream {
             | Surface::Translations
             | Surface::CohereRerank => Reader::OpenAi(openai::stream::Reader::default()),
         };
-        let telling = Telling { writer, names, facts: Facts::default(), model: model.to_owned() };
+        let telling = Telling { writer, names, calls: Calls::default(), fault: None, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }
     }
 
@@ -154,6 +169,7 @@ impl Stream {
             Reader::Cohere(reader) => reader.event(data, &mut write),
             Reader::Ollama(reader) => reader.line(data, &mut write),
         }?;
+        self.telling.fault.take().map_or(Ok(()), Err)?;
         self.news.begun |= news.begun;
         self.news.done |= news.done;
         match &self.telling.writer {
@@ -176,6 +192,7 @@ impl Stream {
             Reader::Converse(reader) => reader.finish(&mut write),
             Reader::Anthropic(_) | Reader::Cohere(_) | Reader::Ollama(_) => false,
         };
+        self.telling.fault.take().map_or(Ok(()), Err)?;
         if self.news.done { Ok(()) } else { Err(Fault::new(FailureClass::StreamBroken, "the stream ended before its terminal event")) }
     }
 

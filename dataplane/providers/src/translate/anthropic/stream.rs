@@ -10,7 +10,7 @@ use super::answer::{StopDetails, stop, stop_reason, write_usage};
 use super::{Block, SEAL};
 use crate::fault::Fault;
 use crate::json::write_text;
-use crate::translate::chat::{News, Piece, Stop};
+use crate::translate::chat::{News, Piece, Stop, id_of_call};
 use crate::translate::not_an_answer;
 use crate::usage::AnthropicUsage;
 
@@ -60,6 +60,8 @@ struct Delta<'a> {
 #[derive(Debug, Default)]
 pub(in crate::translate) struct Reader {
     begun: bool,
+    id: String,
+    calls: usize,
     /// The block under way is one that the client can be told of.
     told: bool,
     usage: AnthropicUsage,
@@ -106,6 +108,7 @@ impl Reader {
             self.usage.take(usage.get().as_bytes());
         }
         if !std::mem::replace(&mut self.begun, true) {
+            message.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
             write(Piece::Begin {
                 id: message.id.as_deref().unwrap_or_default(),
                 model: message.model.as_deref().unwrap_or_default(),
@@ -118,11 +121,11 @@ impl Reader {
         let Some(block) = block else { return };
         self.told = matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking");
         match &*block.kind {
-            "tool_use" => write(Piece::Call {
-                id: block.id.as_deref().unwrap_or_default(),
-                name: block.name.as_deref().unwrap_or_default(),
-                seal: None,
-            }),
+            "tool_use" => {
+                let id = id_of_call(block.id.as_deref().unwrap_or_default(), &self.id, self.calls);
+                self.calls += 1;
+                write(Piece::Call { id: &id, name: block.name.as_deref().unwrap_or_default(), seal: None });
+            }
             "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
             // A block may begin with its first words.
             "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),

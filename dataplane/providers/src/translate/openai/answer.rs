@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use snapshot::{FailureClass, Surface, Usage};
+use snapshot::{Surface, Usage};
 
-use super::{CREATED, Extra, ToolCall, is_object, said, write_calls};
+use super::{CREATED, Extra, ToolCall, said, write_calls};
 use crate::fault::Fault;
 use crate::json::write_text;
 use crate::translate::chat::{Answer, Part, Stop, id_of_call, text};
@@ -67,13 +67,6 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let arguments = call.function.arguments.unwrap_or_default();
         let input = if arguments.trim().is_empty() { Cow::Borrowed(&b"{}"[..]) } else { Cow::Owned(arguments.into_owned().into_bytes()) };
-        if !is_object(&input) {
-            // A call that the limit of tokens cut off is no call; the reason to finish tells of it.
-            if reason == "length" {
-                continue;
-            }
-            return Err(Fault::new(FailureClass::InvalidResponse, "the arguments of a tool call are not a JSON object"));
-        }
         let id = Cow::Owned(id_of_call(call.id.as_deref().unwrap_or_default(), &id, place).into_owned());
         all.push(Part::Call { id, name: call.function.name, input, seal: call.extra_content.and_then(Extra::seal) });
     }
