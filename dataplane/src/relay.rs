@@ -114,6 +114,38 @@ impl<C: Closing> Relay<C> {
         self.state = State::Over;
     }
 
+    /// The next piece of what nobody reads.
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            let State::Raw { source, left } = &mut self.state else { return Poll::Ready(None) };
+            match ready!(source.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let Some(data) = frame.into_data().ok().filter(|data| !data.is_empty()) else { continue };
+                    if let Some(left) = left {
+                        *left = left.saturating_sub(data.len() as u64);
+                    }
+                    // Who reads by the announced length does not come back to hear that it is over.
+                    let over = *left == Some(0) || source.is_end_stream();
+                    let given = self.give(data);
+                    if over {
+                        self.close(How::InFull);
+                    }
+                    return given;
+                }
+                Some(Err(broken)) => {
+                    let message = broken.detail.clone();
+                    self.close(How::Broken(Fault { class: broken.class, message, code: None, param: None }));
+                    return Poll::Ready(Some(Err(broken)));
+                }
+                None => {
+                    self.first_byte();
+                    self.close(How::InFull);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
     /// A fault after the first byte: the client is told in its dialect, then the stream ends.
     fn fail(&mut self, fault: Fault) {
         if let State::Stream { streaming, say } = &self.state {
@@ -145,34 +177,7 @@ impl<C: Closing> Body for Relay<C> {
                     this.close(How::Broken(fault));
                     return given;
                 }
-                State::Raw { source, left } => match ready!(source.as_mut().poll_frame(cx)) {
-                    Some(Ok(frame)) => {
-                        let Ok(data) = frame.into_data() else { continue };
-                        if data.is_empty() {
-                            continue;
-                        }
-                        if let Some(left) = left {
-                            *left = left.saturating_sub(data.len() as u64);
-                        }
-                        // Who reads by the announced length does not come back to hear that it is over.
-                        let over = *left == Some(0) || source.is_end_stream();
-                        let given = this.give(data);
-                        if over {
-                            this.close(How::InFull);
-                        }
-                        return given;
-                    }
-                    Some(Err(broken)) => {
-                        let message = broken.detail.clone();
-                        this.close(How::Broken(Fault { class: broken.class, message, code: None, param: None }));
-                        return Poll::Ready(Some(Err(broken)));
-                    }
-                    None => {
-                        this.first_byte();
-                        this.close(How::InFull);
-                        return Poll::Ready(None);
-                    }
-                },
+                State::Raw { .. } => return this.poll_raw(cx),
                 State::Stream { streaming, .. } => {
                     let streaming = &mut **streaming;
                     if !streaming.first.is_empty() {

@@ -1,6 +1,6 @@
 //! Forms: however they are cut, the same is read; what servers could read in two ways is refused.
 
-#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a helper of a test fails the test")]
 
 use std::collections::BTreeSet;
 
