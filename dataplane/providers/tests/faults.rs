@@ -303,6 +303,8 @@ fn complaints_and_codes_are_told_in_words() {
 fn a_kind_beside_the_body_counts() {
     let fault = Fault::of_kind(Converse, 400, Some("ValidationException"), br#"{"message":"x"}"#);
     assert_eq!(fault.class, BadRequest);
+    let fault = Fault::of_kind(Converse, 400, Some("content_filter"), br#"{"message":"x"}"#);
+    assert_eq!(fault.class, ContentFiltered, "what the status alone does not tell");
     let fault = Fault::of_kind(Converse, 400, Some("ValidationException"), br#"{"message":"x","type":"insufficient_quota"}"#);
     assert_eq!(fault.class, QuotaExceeded, "and the body's own wins");
 }
