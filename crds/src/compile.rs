@@ -9,6 +9,7 @@ mod key;
 mod memo;
 mod policy;
 mod provider;
+mod proxy;
 mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};

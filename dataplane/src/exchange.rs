@@ -8,6 +8,7 @@ mod outcome;
 mod plan;
 mod portkey;
 mod refusal;
+mod through;
 
 pub use answer::{Answer, Broken, Raw, Room, Source, Streaming};
 pub use body::{Body, FormBody, Kept};
@@ -17,3 +18,4 @@ pub use outcome::{Ending, Outcome};
 pub use plan::{Attempt, Plan, Unanswered};
 pub use portkey::Portkey;
 pub use refusal::Refusal;
+pub use through::Through;

@@ -3,6 +3,7 @@
 //! Invariant: only `refusal.rs` chooses a status of an error.
 
 mod body;
+mod card;
 mod cors;
 mod intake;
 pub mod listener;
@@ -12,6 +13,7 @@ pub mod refusal;
 mod respond;
 pub mod spool;
 mod streams;
+mod through;
 pub mod tls;
 
 pub use respond::{Door, handle};

@@ -5,6 +5,7 @@
 
 mod identity;
 mod index;
+mod known;
 mod paths;
 mod policy;
 mod provider;
@@ -19,6 +20,7 @@ use snapshot::{Credentials, Gateway, Key, KeyHash, PolicyId, Snapshot};
 
 pub use identity::{Failed, LiveIdentity, Proof, Shown};
 pub use index::{Candidate, Models};
+pub use known::Known;
 pub use policy::{LivePolicy, LiveRule, When};
 pub use provider::{LiveProvider, Origin, Origins};
 

@@ -5,6 +5,7 @@
 
 mod named;
 mod near;
+mod through;
 mod when;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use snapshot::{FailureClass, ModelName, Target};
 use crate::exchange::{Attempt, Grant, Plan, Refusal};
 use crate::live::{Candidate, Live, LivePolicy, LiveProvider};
 
+pub use through::through;
 pub use when::Asked;
 
 /// A plan of at least one attempt.

@@ -7,17 +7,20 @@ mod entry;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use providers::head::Head;
 use snapshot::{Gateway, Surface};
 
 use crate::clock::{Clock, Dice};
-use crate::exchange::{Answer, Body, Call, Portkey, Refusal};
+use crate::exchange::{Answer, Body, Call, Portkey, Refusal, Through};
 use crate::ledger::Books;
 use crate::live::LiveHandle;
-use crate::relay::{self, Relay, SayFault};
+use crate::relay::{self, Relay};
 use crate::upstream::{Headers, Upstream};
 use crate::{auth, limits, routing};
 
 pub use entry::Entry;
+
+pub use crate::relay::SayFault;
 
 /// What one core needs to serve. Bounds, books and the configuration are the process's; the way out is the core's own.
 pub struct Rooms {
@@ -41,6 +44,33 @@ pub trait Intake {
     fn read(self, hold: &limits::Hold, gateway: &Gateway) -> impl Future<Output = Result<(Body, limits::BodyPermit), Refusal>> + Send;
 }
 
+/// What a client asks for, as far as a request's head tells.
+pub enum Wish {
+    /// What a body says, by one of the doors.
+    Surface(Surface),
+    /// A path of a provider.
+    Path(Box<Through>),
+}
+
+impl Wish {
+    /// The door.
+    #[must_use]
+    pub fn surface(&self) -> Surface {
+        match self {
+            Self::Surface(surface) => *surface,
+            Self::Path(_) => Surface::Proxy,
+        }
+    }
+
+    fn call(self, body: Body) -> Result<Call, Refusal> {
+        let surface = self.surface();
+        Ok(match self {
+            Self::Surface(_) => Call::read(surface, body).map_err(Refusal::BadBody)?,
+            Self::Path(through) => Call { surface, head: Head::default(), body, through: Some(through) },
+        })
+    }
+}
+
 /// A reply on its way: what the door needs for its head, and the body.
 pub struct Reply {
     /// Whether it is an event stream, by our reading.
@@ -62,7 +92,7 @@ pub struct Reply {
 pub async fn serve(
     rooms: &Rooms,
     entry: &mut Option<Entry>,
-    surface: Surface,
+    wish: Wish,
     headers: &HeaderMap,
     intake: impl Intake,
     say: SayFault,
@@ -71,14 +101,17 @@ pub async fn serve(
     let live = note.live().clone();
     let grant = auth::identify(&live, headers, rooms.clock.unix_ms())?;
     note.known(&grant);
-    auth::admit(&grant, surface.operation())?;
+    auth::admit(&grant, wish.surface().operation())?;
     let portkey = Portkey::read(headers)?;
     let hold = limits::reserve(&rooms.process, &grant)?;
     let (body, permit) = intake.read(&hold, &live.gateway).await?;
-    let call = Call::read(surface, body).map_err(Refusal::BadBody)?;
+    let call = wish.call(body)?;
     note.asked(&call, hold);
     let mut asked = routing::Asked::call(&grant, &call, headers, &portkey);
-    let plan = routing::plan(&live, &grant, &mut asked);
+    let plan = match &call.through {
+        None => routing::plan(&live, &grant, &mut asked),
+        Some(through) => routing::through(&live, &grant, through),
+    };
     note.unanswered(asked.unanswered);
     let plan = plan?;
     note.planned(&plan);

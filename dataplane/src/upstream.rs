@@ -12,7 +12,9 @@ pub mod egress;
 mod identity;
 mod pieces;
 mod pool;
+mod raw;
 mod scripted;
+mod through;
 pub mod tls;
 mod unread;
 mod waits;
@@ -98,6 +100,9 @@ impl Upstream {
         room: &mut dyn Room,
         trace: &mut Trace,
     ) -> Result<Answer, Refusal> {
+        if let Some(through) = &call.through {
+            return Box::pin(self.through(plan, call, through, headers, trace)).await;
+        }
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {
             if let (Surface::CountTokens, Body::Here(body), false) = (call.surface, &call.body, attempt.provider.counts_tokens()) {

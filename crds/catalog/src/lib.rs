@@ -3,6 +3,7 @@
 //! The table is text in the binary, sorted, and searched where it lies: it costs no memory until a page of it is read,
 //! and nothing at start. `catalog-refresh` writes it from a price list.
 
+mod ability;
 pub mod presets;
 pub mod units;
 
@@ -10,9 +11,12 @@ mod near;
 
 use snapshot::{Model, ModelName, NanoUsd, Price, Provider, ProviderKind};
 
+pub use ability::{Capabilities, Capability, Mode};
+
 /// One model a line: provider, model, then prices in nano-dollars per million tokens (input, output, cached input, cache
-/// write), context and largest answer in tokens, and prices of long prompts (`ABOVE:INPUT:OUTPUT:CACHED:WRITE`, one after
-/// the other with `;` between); empty where unknown. Sorted by bytes of the first two.
+/// write), context and largest answer in tokens, prices of long prompts (`ABOVE:INPUT:OUTPUT:CACHED:WRITE`, one after
+/// the other with `;` between), what it is for, and what it can do (`-`: nothing of what has a word here); empty where
+/// unknown. Sorted by bytes of the first two.
 const TABLE: &str = include_str!("models.tsv");
 
 /// What the catalog knows of a model.
@@ -26,6 +30,10 @@ pub struct Facts {
     pub context: Option<u32>,
     /// Tokens that an answer may have.
     pub max_output: Option<u32>,
+    /// What it is for.
+    pub mode: Option<Mode>,
+    /// What it can do; `None` when nobody told.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// What the whole of a call costs once its prompt is long.
@@ -133,7 +141,9 @@ fn facts<'a>(mut fields: impl Iterator<Item = &'a str>) -> Facts {
     let told = fields.next().unwrap_or_default();
     let mut tiers: Vec<Tier> = price.map_or_else(Vec::new, |price| told.split(';').filter_map(|text| tier(text, price)).collect());
     tiers.sort_by_key(|tier| tier.above);
-    Facts { price, tiers, context, max_output }
+    let mode = Mode::of(fields.next().unwrap_or_default());
+    let capabilities = Capabilities::read(fields.next().unwrap_or_default());
+    Facts { price, tiers, context, max_output, mode, capabilities }
 }
 
 /// A tier; what it does not tell costs as it does without it.
@@ -173,7 +183,7 @@ mod tests {
             let mut fields = line.split('\t');
             let key = (fields.next().expect("a provider"), fields.next().expect("a model"));
             assert!(last < key, "{last:?} stands before {key:?}");
-            assert_eq!(fields.count(), 7, "{line}");
+            assert_eq!(fields.count(), 9, "{line}");
             assert!(find(key.0, key.1).is_some(), "{key:?}");
             last = key;
         }
@@ -193,8 +203,20 @@ mod tests {
         assert_eq!((told.price_of(200), told.price_of(201)), (Some(usual), Some(dear(4, 6, 3))), "above, not at");
         assert_eq!(told.price_of(301), Some(dear(5, 2, 7)));
         assert_eq!(facts("\t\t\t\t\t\t200:4:6::".split('\t')).price_of(900), None, "without a price there is none for long prompts");
-        let listed = TABLE.lines().skip(1).filter(|line| line.rsplit('\t').next().is_some_and(|tiers| !tiers.is_empty())).count();
+        let listed = TABLE.lines().skip(1).filter(|line| line.split('\t').nth(8).is_some_and(|tiers| !tiers.is_empty())).count();
         assert!(listed > 100, "{listed} models have prices of long prompts");
+    }
+
+    #[test]
+    fn what_a_model_is_for_and_can_do_is_known_of_most() {
+        let mini = look_up("openai", "gpt-4o-mini").expect("listed");
+        assert_eq!((mini.mode, mini.context, mini.max_output), (Some(Mode::Chat), Some(128_000), Some(16_384)));
+        let can = mini.capabilities.expect("told");
+        assert!(can.has(Capability::Vision) && can.has(Capability::StructuredOutput) && !can.has(Capability::Reasoning));
+        let embedding = look_up("openai", "text-embedding-3-small").expect("listed");
+        assert_eq!((embedding.mode, embedding.capabilities), (Some(Mode::Embedding), None));
+        let told = TABLE.lines().skip(1).filter(|line| line.rsplit('\t').next().is_some_and(|words| !words.is_empty())).count();
+        assert!(told > 2500, "{told} models tell what they can do");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{AWSAuth, EntraAuth, GoogleAuth};
+use super::proxy::Proxy;
 use super::quirk::{QuirkName, UnsupportedFields};
 use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 
@@ -40,6 +41,7 @@ use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
 #[x_kube(validation = Rule::new("self.type == 'AzureOpenAI' || !has(self.azure)").message("azure is only for type AzureOpenAI"))]
 #[x_kube(validation = Rule::new("self.type != 'VertexAI' || !has(self.auth) || self.auth.type == 'Google'").message("type VertexAI wants auth.type Google"))]
 #[x_kube(validation = Rule::new("(self.type == 'VertexAI') == has(self.vertex)").message("vertex is required with type VertexAI, and only then"))]
+#[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.proxy)").message("proxy must not be set with type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("simulated is only for type Simulated"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.surfaces)").message("surfaces is only for type OpenAICompatible"))]
 #[x_kube(validation = Rule::new("self.type == 'OpenAICompatible' || !has(self.preset)").message("preset is only for type OpenAICompatible"))]
@@ -88,6 +90,10 @@ pub struct LLMProviderSpec {
     /// Namespaces that may use it.
     #[serde(default)]
     pub allowed_namespaces: Namespaces,
+    /// What clients may reach by its path at `/proxy/NAME/...`, passed through unread with the provider's credential; absent:
+    /// nothing. The key must be granted the operation Proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
     /// How a simulated provider behaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,

@@ -280,4 +280,6 @@ pub enum OperationName {
     Moderations,
     /// Documents put in the order of a question.
     Rerank,
+    /// Paths of providers, passed through. A key without a list has it not.
+    Proxy,
 }

@@ -256,5 +256,6 @@ fn operation(name: &OperationName) -> Operation {
         OperationName::Audio => Operation::Audio,
         OperationName::Moderations => Operation::Moderations,
         OperationName::Rerank => Operation::Rerank,
+        OperationName::Proxy => Operation::Proxy,
     }
 }

@@ -9,7 +9,7 @@ use snapshot::{
 };
 
 use super::identity::{Identified, bedrock_of, vertex_of};
-use super::{Compiler, shown};
+use super::{Compiler, proxy, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName, Vertex};
 use crate::api::quirk::{QuirkName, UnsupportedFields};
 use crate::api::shared::{From, Namespaces};
@@ -98,7 +98,8 @@ impl Compiler<'_> {
         };
         let drops = spec.unsupported_fields == UnsupportedFields::Drop;
         let catalog = preset.filter(|_| spec.kind != ProviderType::Mistral).and_then(|preset| preset.catalog).map(str::to_owned);
-        let provider = Provider { id, kind, surfaces, models, visibility, quirks, drops, catalog };
+        let proxy = spec.proxy.as_ref().map(proxy::lower).transpose().map_err(Verdict::Refused)?;
+        let provider = Provider { id, kind, surfaces, models, visibility, quirks, drops, catalog, proxy };
         Ok(Built {
             provider,
             credential,

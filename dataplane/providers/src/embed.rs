@@ -54,6 +54,8 @@ fn dialect(upstream: Surface) -> Option<Dialect> {
         | Surface::Converse
         | Surface::CohereChat
         | Surface::OllamaChat
+        | Surface::Proxy
+        | Surface::Realtime
         | Surface::Moderations
         | Surface::Rerank
         | Surface::Images

@@ -187,6 +187,8 @@ impl ClientError<'_> {
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

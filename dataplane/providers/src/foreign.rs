@@ -36,6 +36,8 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

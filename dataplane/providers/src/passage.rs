@@ -212,6 +212,16 @@ impl Passage {
         }
     }
 
+    /// Whether calls by a door can be told at all to a target that speaks these surfaces.
+    #[must_use]
+    pub fn leads(client: Surface, speaks: &BTreeSet<Surface>) -> bool {
+        // Where nobody counts, the gateway estimates.
+        let client = if client == Surface::CountTokens { Surface::Messages } else { client };
+        let embeds = client == Surface::Embeddings && embed::target(speaks).is_some();
+        let orders = client == Surface::Rerank && speaks.contains(&Surface::CohereRerank);
+        embeds || orders || speaks.contains(&client) || translate::target(client, speaks).is_some()
+    }
+
     /// Fields that were left out because the target cannot be told them.
     #[must_use]
     pub fn dropped(&self) -> &[String] {
@@ -282,6 +292,8 @@ impl Passage {
                     | Surface::BatchEmbedContents
                     | Surface::CohereEmbed
                     | Surface::OllamaEmbed
+                    | Surface::Proxy
+                    | Surface::Realtime
                     | Surface::Moderations
                     | Surface::Rerank
                     | Surface::Images

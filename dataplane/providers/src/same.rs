@@ -168,7 +168,13 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
         Operation::Images => measure::images(seen.items),
         Operation::Audio => seen.usage.clone().and_then(|range| measure::seconds(&body[range])).or_else(|| measure::lasted(seen.duration)),
         Operation::Rerank => seen.meta.and_then(|range| measure::searches(&body[range])),
-        Operation::Chat | Operation::Completions | Operation::Embeddings | Operation::Responses | Operation::Moderations => None,
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Responses
+        | Operation::Moderations
+        | Operation::Proxy
+        | Operation::Realtime => None,
     };
     let usage = seen.usage.and_then(|range| {
         let json = &body[range];
@@ -184,7 +190,7 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             // Counts stand at the top of an answer of theirs; nobody is let through to it as it is.
             Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
-            Surface::CountTokens => None,
+            Surface::CountTokens | Surface::Proxy | Surface::Realtime => None,
             Surface::ChatCompletions
             | Surface::Completions
             | Surface::Embeddings
@@ -372,6 +378,8 @@ impl SameStream {
             Surface::Responses
             | Surface::Messages
             | Surface::CountTokens
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Images
             | Surface::ImageEdits
             | Surface::ImageVariations

@@ -207,7 +207,9 @@ fn answer(config: &Simulated, surface: Surface, heard: Heard<'_>) -> Result<Made
         | Surface::BatchEmbedContents
         | Surface::CohereEmbed
         | Surface::OllamaChat
-        | Surface::OllamaEmbed => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
+        | Surface::OllamaEmbed
+        | Surface::Proxy
+        | Surface::Realtime => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
     }
 }
 
@@ -220,7 +222,9 @@ fn answer_form(surface: Surface, form: &Form) -> Result<Made, Bad> {
         | Operation::Embeddings
         | Operation::Responses
         | Operation::Moderations
-        | Operation::Rerank => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
+        | Operation::Rerank
+        | Operation::Proxy
+        | Operation::Realtime => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
     }
 }
 

@@ -81,6 +81,8 @@ impl Translation {
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -108,6 +110,8 @@ impl Translation {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -141,6 +145,8 @@ impl Translation {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -172,6 +178,8 @@ impl Translation {
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -200,6 +208,8 @@ impl Translation {
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -226,6 +236,8 @@ fn fit(upstream: Surface) -> Fit {
         | Surface::CohereEmbed
         | Surface::OllamaChat
         | Surface::OllamaEmbed
+        | Surface::Proxy
+        | Surface::Realtime
         | Surface::Completions
         | Surface::Embeddings
         | Surface::CountTokens

@@ -38,15 +38,19 @@ pub enum Operation {
     Moderations,
     /// Documents put in the order of a question (`/v1/rerank`).
     Rerank,
+    /// A path of a provider, passed through (`/proxy/<provider>/...`). A key has it only when it is named.
+    Proxy,
+    /// A conversation over an open connection (`/v1/realtime`).
+    Realtime,
 }
 
 impl Operation {
-    /// Whether it was there on the first day; a reader of before knows no others.
+    /// Whether it came with the doors for pictures, sound, judgement and order; a reader of before does not know it.
     #[must_use]
-    pub fn is_of_the_first_day(self) -> bool {
+    pub fn is_of_the_later_doors(self) -> bool {
         match self {
-            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses => true,
-            Self::Images | Self::Audio | Self::Moderations | Self::Rerank => false,
+            Self::Images | Self::Audio | Self::Moderations | Self::Rerank => true,
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses | Self::Proxy | Self::Realtime => false,
         }
     }
 
@@ -58,10 +62,29 @@ impl Operation {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::Proxy => "proxy",
+            Self::Realtime => "realtime",
             Self::Images => "images",
             Self::Audio => "audio",
             Self::Moderations => "moderations",
             Self::Rerank => "rerank",
+        }
+    }
+
+    /// Whether a key has it without a list: what is not looked into must be granted by name.
+    #[must_use]
+    pub fn is_usual(self) -> bool {
+        match self {
+            Self::Chat
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Images
+            | Self::Audio
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Realtime => true,
+            Self::Proxy => false,
         }
     }
 }
@@ -114,6 +137,11 @@ pub enum Surface {
     Translations,
     /// `POST /v2/rerank` (Cohere)
     CohereRerank,
+    /// `/proxy/<provider>/...`: any method, any body, passed on unread. It is a door; no provider's surfaces have it.
+    Proxy,
+    /// `GET /v1/realtime`, a WebSocket. Providers of type OpenAI and Azure OpenAI speak it by themselves, of others the
+    /// surfaces tell.
+    Realtime,
 }
 
 impl Surface {
@@ -153,6 +181,8 @@ impl Surface {
             | Self::CohereEmbed
             | Self::OllamaChat
             | Self::OllamaEmbed
+            | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -186,11 +216,16 @@ impl Surface {
             | Self::BatchEmbedContents
             | Self::CohereEmbed
             | Self::OllamaChat
-            | Self::OllamaEmbed => false,
+            | Self::OllamaEmbed
+            | Self::Proxy
+            | Self::Realtime => false,
         }
     }
 
-    /// The dialect of its bodies.
+    /// Doors with a head and a body of their own.
+    pub const SIDE_DOORS: [Self; 2] = [Self::Proxy, Self::Realtime];
+
+    /// The dialect of its bodies; of errors, where bodies are passed on unread.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {
@@ -198,6 +233,8 @@ impl Surface {
             | Self::Completions
             | Self::Embeddings
             | Self::Responses
+            | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -232,6 +269,8 @@ impl Surface {
             Self::Speech | Self::Transcriptions | Self::Translations => Operation::Audio,
             Self::Moderations => Operation::Moderations,
             Self::Rerank | Self::CohereRerank => Operation::Rerank,
+            Self::Proxy => Operation::Proxy,
+            Self::Realtime => Operation::Realtime,
         }
     }
 
@@ -259,6 +298,8 @@ impl Surface {
             Self::Speech => "/audio/speech",
             Self::Transcriptions => "/audio/transcriptions",
             Self::Translations => "/audio/translations",
+            Self::Proxy => "/proxy",
+            Self::Realtime => "/realtime",
         }
     }
 
@@ -279,6 +320,8 @@ impl Surface {
             | Self::CohereEmbed
             | Self::OllamaChat
             | Self::OllamaEmbed
+            | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -317,6 +360,8 @@ impl Surface {
             Self::Transcriptions => "transcriptions",
             Self::Translations => "translations",
             Self::CohereRerank => "cohere_rerank",
+            Self::Proxy => "proxy",
+            Self::Realtime => "realtime",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod keytext;
 mod money;
 mod policy;
 mod provider;
+mod proxy;
 mod quirk;
 mod secret;
 mod usage;
@@ -41,6 +42,7 @@ pub use provider::{
     AuthStyle, Azure, AzureApi, Endpoint, Model, Price, Provider, ProviderKind, Reach, Scheme, Simulated, SimulatedFault, Timeouts,
     Visibility,
 };
+pub use proxy::{NoPattern, PathPattern, Proxy, Verb};
 pub use quirk::Quirk;
 pub use secret::{Credentials, Secret};
 pub use usage::{Measured, Unit, Usage};

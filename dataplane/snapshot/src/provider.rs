@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Quirk, Surface};
+use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Proxy, Quirk, Surface};
 
 /// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Provider {
     /// The catalog's word for it, where its type does not tell who answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<String>,
+    /// What of it may be reached by its path; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
 }
 
 /// The type of a provider, with what only this type has.

@@ -5,7 +5,7 @@ use std::fmt;
 use providers::head::{BadBody, Head};
 use snapshot::Surface;
 
-use super::Body;
+use super::{Body, Through};
 
 /// A call whose body was read and understood as far as the gateway acts on it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Call {
     pub head: Head,
     /// The body, as it came.
     pub body: Body,
+    /// Asked by a path of a provider: nobody reads the body, and the head is empty.
+    pub through: Option<Box<Through>>,
 }
 
 impl Call {
@@ -28,7 +30,7 @@ impl Call {
             Body::Here(bytes) => Head::read(surface, bytes)?,
             Body::Form(form) => form.form.head.clone(),
         };
-        Ok(Self { surface, head, body })
+        Ok(Self { surface, head, body, through: None })
     }
 }
 

@@ -23,7 +23,10 @@ impl Grant {
     /// Whether it may use the operation.
     #[must_use]
     pub fn allows_operation(&self, operation: Operation) -> bool {
-        self.key.key.allow.operations.as_ref().is_none_or(|allowed| allowed.contains(&operation))
+        match &self.key.key.allow.operations {
+            Some(allowed) => allowed.contains(&operation),
+            None => operation.is_usual(),
+        }
     }
 
     /// Whether it may use the provider.

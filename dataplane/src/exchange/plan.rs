@@ -14,7 +14,7 @@ pub struct Plan {
     pub attempts: Vec<Attempt>,
     /// Failures after which the next is tried; empty: only the first is.
     pub fallback_on: Arc<BTreeSet<FailureClass>>,
-    /// The rule that decided, for the receipt; absent without a policy.
+    /// What decided, for the receipt: a policy's rule, or the pattern that lets a path through.
     pub rule: Option<Arc<str>>,
 }
 
@@ -32,7 +32,7 @@ pub struct Unanswered {
 pub struct Attempt {
     /// Whom to ask.
     pub provider: Arc<LiveProvider>,
-    /// What the provider calls the model.
+    /// What the provider calls the model; empty where none is asked for.
     pub model: Arc<str>,
     /// The declared model's place in the provider, when it is declared.
     pub declared: Option<usize>,

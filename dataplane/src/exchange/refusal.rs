@@ -76,6 +76,25 @@ pub enum Refusal {
         /// Why, and the way out.
         why: String,
     },
+    /// A path that could lead elsewhere than it says.
+    BadPath {
+        /// Why.
+        why: &'static str,
+    },
+    /// No provider of this name that the key may use.
+    NoSuchProvider {
+        /// As asked, bounded.
+        name: String,
+    },
+    /// The provider does not let this path through, or not with this method.
+    PathNotAllowed {
+        /// Its name.
+        provider: String,
+        /// As asked, bounded.
+        path: String,
+        /// As asked.
+        method: String,
+    },
     /// The key has as many calls in flight as it may.
     TooManyInFlight {
         /// How many that is.

@@ -62,6 +62,12 @@ impl Unread {
         let content = if surface.is_some_and(Surface::is_form) { form(headers) } else { json(headers) };
         Self { incoming: Some(incoming), limits, content, spool }
     }
+
+    /// One of any kind, for a call that nobody reads: it is kept as JSON is.
+    pub(super) fn of_any_kind(mut self) -> Self {
+        self.content = Ok(Content::Json);
+        self
+    }
 }
 
 impl Intake for Unread {

@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::Serialize;
 use serde_json::{Value, json};
 use snapshot::Dialect;
 
+use super::card::Card;
 use crate::exchange::{Grant, Refusal};
-use crate::live::{Candidate, Live};
+use crate::live::{Live, LiveProvider};
 use crate::routing::{self, Asked};
-
-/// Models have no day of birth here; a fixed one keeps clients content that want a number.
-const CREATED: u64 = 1_735_689_600;
 
 /// No model has a longer name, in bytes; a body takes none either.
 const NAME_BYTES_MAX: usize = 256;
@@ -23,18 +22,24 @@ pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
 /// The list.
 pub(super) fn list(live: &Live, grant: &Grant, dialect: Dialect) -> Bytes {
     let visible = routing::visible(live, grant);
-    let models: Vec<Value> = visible.iter().map(|(name, candidates)| one(name, owner(candidates), dialect)).collect();
-    let list = match dialect {
+    let seen = visible.iter().filter_map(|(name, candidates)| Some((*name, *candidates.first()?)));
+    match dialect {
         Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => {
-            json!({ "object": "list", "data": models })
+            let data = seen.map(|(name, first)| Card::new(name, &first.provider, (Some(first.declared), &first.upstream), grant));
+            written(&List { object: "list", data: data.collect() })
         }
         Dialect::Anthropic => {
-            let first = visible.first().map(|(name, _)| *name);
-            let last = visible.last().map(|(name, _)| *name);
-            json!({ "data": models, "has_more": false, "first_id": first, "last_id": last })
+            let (first, last) = (visible.first().map(|(name, _)| *name), visible.last().map(|(name, _)| *name));
+            let models: Vec<Value> = seen.map(|(name, _)| of_anthropic(name)).collect();
+            written(&json!({ "data": models, "has_more": false, "first_id": first, "last_id": last }))
         }
-    };
-    list.to_string().into()
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Card<'a>>,
 }
 
 /// One model, by any name that a call could use; as it stands in a path, where clients escape what is no letter.
@@ -44,25 +49,30 @@ pub(super) fn named(live: &Live, grant: &Grant, dialect: Dialect, model: &str) -
         return Err(Refusal::ModelUnknown { model: model.chars().take(NAME_BYTES_MAX / 4).collect(), near: Vec::new() });
     }
     let visible = routing::visible(live, grant);
-    if let Some((name, candidates)) = visible.iter().find(|(name, _)| *name == model) {
-        return Ok(one(name, owner(candidates), dialect).to_string().into());
+    if let Some((name, first)) = visible.iter().find(|(name, _)| *name == model).and_then(|(name, all)| Some((*name, *all.first()?))) {
+        return Ok(one(name, &first.provider, (Some(first.declared), &first.upstream), grant, dialect));
     }
     let plan = routing::plan(live, grant, &mut Asked::name(&model))?;
-    let owner = plan.attempts.first().map_or("", |attempt| attempt.provider.provider.id.name());
-    Ok(one(&model, owner, dialect).to_string().into())
+    let attempt = plan.attempts.first().ok_or(Refusal::NotReady)?;
+    Ok(one(&model, &attempt.provider, (attempt.declared, &attempt.model), grant, dialect))
 }
 
-fn owner<'a>(candidates: &[&'a Candidate]) -> &'a str {
-    candidates.first().map_or("", |candidate| candidate.provider.provider.id.name())
-}
-
-fn one(name: &str, owner: &str, dialect: Dialect) -> Value {
+fn one(name: &str, provider: &LiveProvider, asked: (Option<usize>, &str), grant: &Grant, dialect: Dialect) -> Bytes {
     match dialect {
         Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => {
-            json!({ "id": name, "object": "model", "created": CREATED, "owned_by": owner })
+            written(&Card::new(name, provider, asked, grant))
         }
-        Dialect::Anthropic => json!({ "type": "model", "id": name, "display_name": name, "created_at": "2025-01-01T00:00:00Z" }),
+        Dialect::Anthropic => written(&of_anthropic(name)),
     }
+}
+
+fn of_anthropic(name: &str) -> Value {
+    json!({ "type": "model", "id": name, "display_name": name, "created_at": "2025-01-01T00:00:00Z" })
+}
+
+/// Nothing that is written here fails to be.
+fn written(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
 }
 
 /// Percent-escapes read; what is none stays as it stands.

@@ -14,6 +14,13 @@ pub(super) enum Asked<'a> {
     Models,
     /// One model by its name.
     Model(&'a str),
+    /// A path of a provider.
+    Path {
+        /// Its name.
+        provider: &'a str,
+        /// With its slash; empty when there is none.
+        path: &'a str,
+    },
 }
 
 /// Longest path that an error message repeats.
@@ -25,6 +32,10 @@ pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Ref
     let surface = path.strip_prefix("/v1").and_then(|rest| Surface::DOORS.into_iter().find(|surface| surface.path() == rest));
     if let Some(surface) = surface {
         return if method == Method::POST { Ok(Asked::Call(surface)) } else { Err(Refusal::MethodNotAllowed { allowed: "POST" }) };
+    }
+    if let Some(rest) = path.strip_prefix("/proxy/") {
+        let (provider, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        return Ok(Asked::Path { provider, path });
     }
     let asked = match path {
         "/v1/models" | "/v1/models/" => Asked::Models,
@@ -70,6 +81,24 @@ mod tests {
         ] {
             assert_eq!(parse(&Method::GET, path).ok(), Some(asked), "{path}");
             assert!(matches!(parse(&Method::POST, path), Err(Refusal::MethodNotAllowed { allowed: "GET" })), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_provider_is_what_stands_behind_its_name_to_the_letter() {
+        for (path, provider, below) in [
+            ("/proxy/openai/files/f-1", "openai", "/files/f-1"),
+            ("/proxy/openai/", "openai", "/"),
+            ("/proxy/openai", "openai", ""),
+            ("/proxy//files", "", "/files"),
+            ("/proxy/openai//files/../x", "openai", "//files/../x"),
+        ] {
+            for method in [Method::GET, Method::POST, Method::DELETE, Method::TRACE] {
+                assert_eq!(parse(&method, path).ok(), Some(Asked::Path { provider, path: below }), "{method} {path}");
+            }
+        }
+        for path in ["/proxy", "/proxyx/openai/files", "/v1/proxy/openai/files", "/PROXY/openai/files"] {
+            assert!(matches!(parse(&Method::GET, path), Err(Refusal::UnknownPath { .. })), "{path}");
         }
     }
 

@@ -89,6 +89,9 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::ModelAmbiguous { .. } | Refusal::ProviderAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
         Refusal::ProviderUnknown { .. } => (StatusCode::BAD_REQUEST, INVALID, "provider_not_found"),
         Refusal::HeaderNotTaken { .. } => (StatusCode::BAD_REQUEST, INVALID, "unsupported_header"),
+        Refusal::BadPath { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_path"),
+        Refusal::NoSuchProvider { .. } => (StatusCode::NOT_FOUND, MISSING, "provider_not_found"),
+        Refusal::PathNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "path_not_allowed"),
         Refusal::TooManyInFlight { .. } => (StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_in_flight"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, LARGE, "body_too_large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, LATE, "body_timeout"),
@@ -156,12 +159,7 @@ fn retry_after(refusal: &Refusal) -> Option<Duration> {
 fn words(refusal: Refusal) -> (String, Option<String>) {
     let model = || Some("model".to_owned());
     match refusal {
-        Refusal::UnknownPath { path } => (
-            format!(
-                "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, and GET /v1/models lists the models"
-            ),
-            None,
-        ),
+        Refusal::UnknownPath { path } => (nothing_at(&path), None),
         Refusal::MethodNotAllowed { allowed } => (format!("this path takes {allowed} only"), None),
         Refusal::KeyMissing => {
             ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...` or as `x-api-key`".to_owned(), None)
@@ -204,6 +202,9 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         ),
         Refusal::ProviderUnknown { name, named_by, known } => (unknown_provider(&name, &known), Some(named_by.to_owned())),
         Refusal::HeaderNotTaken { header, why } => (format!("the header `{header}` is not taken: {why}"), Some(header)),
+        Refusal::BadPath { why } => (format!("the path is not passed through: {why}"), None),
+        Refusal::NoSuchProvider { name } => (no_such_provider(&name), None),
+        Refusal::PathNotAllowed { provider, path, method } => (path_not_allowed(&provider, &path, &method), None),
         Refusal::TooManyInFlight { limit } => {
             (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
         }
@@ -224,6 +225,20 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
 fn unknown_provider(name: &str, known: &[String]) -> String {
     let there = if known.is_empty() { "it may use none".to_owned() } else { format!("it may use {}", quoted(known, ", ")) };
     format!("there is no provider `{name}` that the API key may use; {there}; the name is that of an LLMProvider")
+}
+
+fn nothing_at(path: &str) -> String {
+    format!(
+        "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, GET /v1/models lists the models, and /proxy/<provider>/<path> passes through what a provider allows"
+    )
+}
+
+fn no_such_provider(name: &str) -> String {
+    format!("there is no provider `{name}` that the API key may use; a path is passed through as /proxy/<provider>/<path>")
+}
+
+fn path_not_allowed(provider: &str, path: &str, method: &str) -> String {
+    format!("provider `{provider}` does not let {method} {path} through; it would have to be in `spec.proxy` of its LLMProvider")
 }
 
 fn bad_field(bad: &BadBody) -> Option<String> {

@@ -16,11 +16,11 @@ use super::body::ReplyBody;
 use super::intake::{BodyLimits, Unread};
 use super::path::{self, Asked};
 use super::spool::Spool;
-use super::{cors, models, refusal};
+use super::{cors, models, refusal, through};
 use crate::auth;
 use crate::exchange::{CallId, ClientRequestId, Refusal};
 use crate::live::Live;
-use crate::serve::{self, Entry, Rooms};
+use crate::serve::{self, Entry, Rooms, SayFault, Wish};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -54,7 +54,7 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     let varies = live.as_ref().is_some_and(|live| cors::varies(&live.gateway.cors));
     let mut reply = match live {
         None => refuse(Refusal::NotReady, path::dialect(head.uri.path()), &call, None),
-        Some(_) if origin.is_some() && cors::is_preflight(&head.method, &head.headers) => preflight(&head.headers),
+        Some(_) if origin.is_some() && cors::is_preflight(&head.method, &head.headers) => preflight(head.uri.path(), &head.headers),
         Some(live) => answer(&door, &head, incoming, live, call, client_request).await,
     };
     let headers = reply.headers_mut();
@@ -87,15 +87,26 @@ async fn answer(
 ) -> Response<ReplyBody> {
     let rooms = &door.rooms;
     let asked = path::parse(&head.method, head.uri.path());
-    let surface = if let Ok(Asked::Call(surface)) = asked { Some(surface) } else { None };
+    let surface = match &asked {
+        Ok(Asked::Call(surface)) => Some(*surface),
+        Ok(Asked::Path { .. }) => Some(Surface::Proxy),
+        Ok(Asked::Models | Asked::Model(_)) | Err(_) => None,
+    };
     let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
     let mut entry = Some(Entry::open(rooms.books.clone(), rooms.clock.clone(), live.clone(), call, client_request, surface));
     let unread = Unread::new(incoming, &head.headers, BodyLimits { idle: door.body_idle }, surface, door.spool.clone());
+    let say = |surface| -> SayFault { Box::new(move |fault, reader| refusal::tell_in_stream(fault, reader, surface, call.as_str())) };
     let answered = match asked {
         Ok(Asked::Call(surface)) => {
-            let say = Box::new(move |fault: &_, reader: &_| refusal::tell_in_stream(fault, reader, surface, call.as_str()));
-            serve::serve(rooms, &mut entry, surface, &head.headers, unread, say).await.map(relayed)
+            serve::serve(rooms, &mut entry, Wish::Surface(surface), &head.headers, unread, say(surface)).await.map(relayed)
         }
+        Ok(Asked::Path { provider, path }) => match through::read(head, provider, path) {
+            Ok(through) => {
+                let wish = Wish::Path(Box::new(through));
+                serve::serve(rooms, &mut entry, wish, &head.headers, unread.of_any_kind(), say(Surface::Proxy)).await.map(relayed)
+            }
+            Err(refusal) => Err(refusal),
+        },
         Ok(Asked::Models) => listed(rooms, head, &live, None, &mut entry),
         Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model), &mut entry),
         Err(refusal) => Err(refusal),
@@ -181,10 +192,10 @@ fn refuse(refusal: Refusal, dialect: Dialect, call: &CallId, entry: Option<Entry
     response
 }
 
-fn preflight(asked: &HeaderMap) -> Response<ReplyBody> {
+fn preflight(path: &str, asked: &HeaderMap) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::full(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
-    cors::tell_preflight(response.headers_mut(), asked);
+    cors::tell_preflight(response.headers_mut(), path, asked);
     response
 }
 

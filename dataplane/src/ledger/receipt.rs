@@ -25,7 +25,7 @@ pub const FIELDS: [(&str, &str); 35] = [
     ("provider_type", "its type"),
     ("upstream_model", "the model that was asked for there"),
     ("model_served", "the model as the answer names it"),
-    ("rule", "the routing rule that decided"),
+    ("rule", "the routing rule that decided; of surface proxy the entry of spec.proxy.paths"),
     ("attempts", "attempts at providers"),
     ("translated", "whether the request was translated"),
     ("status", "HTTP status that the client got; 0 when it left before"),
@@ -75,7 +75,7 @@ impl<'a> Receipt<'a> {
             Ending::ClientGone => ("client_gone", None),
         };
         let prompt = outcome.usage.map_or(0, |usage| usage.prompt);
-        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.price(attempt.declared, &attempt.model, prompt));
+        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.known(attempt.declared, &attempt.model).price(prompt));
         let unit = outcome.measured.as_ref().zip(outcome.attempt.as_ref());
         let unit = unit.and_then(|(measured, attempt)| Some((measured, attempt.provider.unit_price(&attempt.model, measured.unit)?)));
         // Who tells tokens bills tokens.
@@ -112,7 +112,7 @@ impl<'a> Receipt<'a> {
         let provider = attempt.as_ref().map(|attempt| &attempt.provider.provider);
         text(out, field!("provider"), provider.map(|provider| provider.id.as_str()));
         text(out, field!("provider_type"), provider.map(|provider| provider.kind.word()));
-        text(out, field!("upstream_model"), attempt.as_ref().map(|attempt| &*attempt.model));
+        text(out, field!("upstream_model"), attempt.as_ref().map(|attempt| &*attempt.model).filter(|model| !model.is_empty()));
         text(out, field!("model_served"), model_served.as_deref());
         text(out, field!("rule"), rule.as_deref());
         number(out, field!("attempts"), Some(u64::from(self.from.attempts)));

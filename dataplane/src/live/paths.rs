@@ -64,6 +64,8 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::CohereEmbed
             | Surface::OllamaChat
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

@@ -1,16 +1,15 @@
 //! A provider with its headers, paths and prices made once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue};
-use snapshot::{
-    AuthStyle, Credentials, Egress, Endpoint, NanoUsd, Price, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface, Unit,
-};
+use snapshot::{AuthStyle, Credentials, Egress, Endpoint, NanoUsd, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface, Unit};
 
-use super::{LiveIdentity, paths, speaks};
+use super::{Known, LiveIdentity, known, paths, speaks};
 
 /// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
 #[derive(Debug)]
@@ -83,7 +82,8 @@ pub struct LiveProvider {
     speaks: BTreeSet<Surface>,
     paths: HashMap<Surface, PathAndQuery>,
     publishers: Option<paths::Publishers>,
-    prices: Vec<Priced>,
+    /// Of declared models, by their place.
+    known: Vec<Known>,
 }
 
 impl LiveProvider {
@@ -110,15 +110,7 @@ impl LiveProvider {
             paths: paths.collect(),
             publishers: paths::Publishers::of(&provider.kind),
             speaks,
-            prices: provider
-                .models
-                .iter()
-                .map(|model| match model.price {
-                    Some(price) => Priced::Always(price),
-                    None if matches!(provider.kind, ProviderKind::Simulated(_)) => Priced::Always(FREE),
-                    None => catalog::of_declared(provider, model).map_or(Priced::Never, Priced::Listed),
-                })
-                .collect(),
+            known: provider.models.iter().map(|model| Known::of_declared(provider, model)).collect(),
             provider: provider.clone(),
         }
     }
@@ -154,46 +146,11 @@ impl LiveProvider {
         catalog::units::price(catalog::word(&self.provider)?, upstream_model, unit)
     }
 
-    /// What tokens of a call with a prompt of so many cost: of a declared model by its place, of any other by the catalog.
-    /// `None`: unpriced.
+    /// What is known of a model: of a declared one by its place, of any other by the catalog.
     #[must_use]
-    pub fn price(&self, declared: Option<usize>, upstream_model: &str, prompt: u64) -> Option<Price> {
-        match declared {
-            Some(place) => self.prices.get(place)?.of(prompt),
-            None => catalog_price(&self.provider, upstream_model).of(prompt),
-        }
+    pub fn known(&self, declared: Option<usize>, upstream_model: &str) -> Cow<'_, Known> {
+        known::known(declared.and_then(|place| self.known.get(place)), &self.provider, upstream_model)
     }
-}
-
-/// What a model costs.
-#[derive(Debug)]
-enum Priced {
-    /// This, whatever the call.
-    Always(Price),
-    /// What the catalog lists, which may depend on the prompt's length.
-    Listed(catalog::Facts),
-    /// Nobody knows.
-    Never,
-}
-
-impl Priced {
-    fn of(&self, prompt: u64) -> Option<Price> {
-        match self {
-            Self::Always(price) => Some(*price),
-            Self::Listed(facts) => facts.price_of(prompt),
-            Self::Never => None,
-        }
-    }
-}
-
-/// A simulated provider costs nothing.
-const FREE: Price = Price { input: NanoUsd(0), output: NanoUsd(0), cached: None, cache_write: None };
-
-fn catalog_price(provider: &Provider, model: &str) -> Priced {
-    if matches!(provider.kind, ProviderKind::Simulated(_)) {
-        return Priced::Always(FREE);
-    }
-    catalog::word(provider).and_then(|word| catalog::look_up(word, model)).map_or(Priced::Never, Priced::Listed)
 }
 
 fn header_of(style: &AuthStyle, secret: &Secret<String>) -> Option<(HeaderName, Secret<HeaderValue>)> {

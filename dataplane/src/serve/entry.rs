@@ -84,7 +84,7 @@ impl Entry {
         self.hold = Some(hold);
         self.spoken = call.head.characters.and_then(|count| Measured::whole(Unit::Character, count));
         self.note(|outcome| {
-            outcome.model_asked = Some(call.head.model.as_str().into());
+            outcome.model_asked = call.through.is_none().then(|| call.head.model.as_str().into());
             outcome.stream = call.head.stream;
             outcome.request_bytes = call.body.bytes();
         });

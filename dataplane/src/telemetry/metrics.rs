@@ -107,7 +107,7 @@ impl Making {
     fn by_surface(&self, name: &str, help: &str) -> prometheus::Result<Vec<(Surface, Histogram)>> {
         let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(CALL_SECONDS.to_vec()), &["surface"])?;
         self.0.register(Box::new(made.clone()))?;
-        Ok(Surface::DOORS.into_iter().map(|surface| (surface, made.with_label_values(&[surface.word()]))).collect())
+        Ok(doors().map(|surface| (surface, made.with_label_values(&[surface.word()]))).collect())
     }
 }
 
@@ -119,7 +119,7 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let make = Making(Registry::new());
         let calls = make.counters("portolan_calls_total", "Calls by door and how they ended.", &["surface", "outcome"])?;
-        let surfaces = Surface::DOORS.into_iter().map(Some).chain([None]);
+        let surfaces = doors().map(Some).chain([None]);
         let calls = surfaces.flat_map(|surface| OUTCOMES.map(|outcome| (surface, outcome))).map(|(surface, outcome)| {
             let counter = calls.with_label_values(&[surface.map_or("other", Surface::word), outcome]);
             (surface, outcome, counter)
@@ -222,6 +222,11 @@ impl Metrics {
         self.resident.set(resident_bytes().and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
+}
+
+/// Every door, in the order of the documentation.
+fn doors() -> impl Iterator<Item = Surface> {
+    Surface::DOORS.into_iter().chain(Surface::SIDE_DOORS)
 }
 
 fn observe(histograms: &[(Surface, Histogram)], surface: Surface, seconds: f64) {

@@ -36,6 +36,9 @@ const ERROR_BYTES_MAX: usize = 64 << 10;
 /// What a stream may say before its first event, in bytes: comments and keep-alives.
 const PRELUDE_BYTES_MAX: usize = 1 << 20;
 
+/// Who asks.
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
+
 /// A simulated provider has no endpoint with time limits of its own.
 const SIMULATED_TOTAL: Duration = Duration::from_secs(600);
 
@@ -45,7 +48,7 @@ pub struct Headers {
     /// Headers that concern the provider, passed on when both speak one dialect.
     passed_on: Vec<(HeaderName, HeaderValue)>,
     /// How long the client waits for an answer, or for the first event of a stream.
-    patience: Option<Duration>,
+    pub(super) patience: Option<Duration>,
 }
 
 impl Headers {
@@ -123,7 +126,13 @@ impl Upstream {
     }
 
     /// Sends on a pooled connection or a new one. Only a request that never left is sent again.
-    async fn exchange(&self, origin: &Arc<Origin>, request: Request<Pieces>, sent: Sent<'_>, limits: &Limits) -> Result<Begun, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<Pieces>,
+        sent: Sent<'_>,
+        limits: &Limits,
+    ) -> Result<Begun, Failure> {
         let mut request = request;
         loop {
             let pooled = self.pool.take(origin.number, self.clock.now());
@@ -233,9 +242,9 @@ impl Upstream {
 }
 
 /// A head that came, and what is to follow.
-struct Begun {
-    response: Response<Incoming>,
-    lease: Lease,
+pub(super) struct Begun {
+    pub(super) response: Response<Incoming>,
+    pub(super) lease: Lease,
     /// The deadline of the first byte, which a stream's head does not meet: its first event must.
     first_byte: Instant,
 }
@@ -243,14 +252,14 @@ struct Begun {
 /// When each wait of an attempt ends.
 pub(super) struct Limits {
     timeouts: Timeouts,
-    idle: Duration,
+    pub(super) idle: Duration,
     pub(super) total: Instant,
     /// When the answer must have begun, however long the provider may take for its first byte.
     begun: Instant,
 }
 
 impl Limits {
-    fn new(timeouts: Timeouts, now: Instant, patience: Option<Duration>, stream: bool) -> Self {
+    pub(super) fn new(timeouts: Timeouts, now: Instant, patience: Option<Duration>, stream: bool) -> Self {
         let (total, begun) = ends(now, Duration::from_millis(timeouts.total_ms.into()), patience, stream);
         Self { timeouts, idle: Duration::from_millis(timeouts.idle_ms.into()), total, begun }
     }
@@ -273,7 +282,6 @@ fn ends(now: Instant, total: Duration, patience: Option<Duration>, stream: bool)
 }
 
 fn request(attempt: &Attempt, passage: &Passage, sent: Sent<'_>, stream: bool, client: &Headers) -> Result<Request<Pieces>, String> {
-    const AGENT: HeaderValue = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
     const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
@@ -325,7 +333,7 @@ fn request(attempt: &Attempt, passage: &Passage, sent: Sent<'_>, stream: bool, c
 
 /// HTTP/1.1 wants the path alone, HTTP/2 the authority too: hyper makes the one out of the other, so an absolute form
 /// is given only where TLS may have chosen HTTP/2.
-fn target(provider: &crate::live::LiveProvider, path: http::uri::PathAndQuery) -> Result<Uri, String> {
+pub(super) fn target(provider: &crate::live::LiveProvider, path: http::uri::PathAndQuery) -> Result<Uri, String> {
     let Some(authority) = &provider.authority else { return Ok(Uri::from(path)) };
     let parts = Uri::builder().scheme("https").authority(authority.clone()).path_and_query(path);
     parts.build().map_err(|error| error.to_string())

@@ -50,6 +50,11 @@ impl Call {
         Self { method: "GET", ..Self::post(key, path, "") }
     }
 
+    /// Another method, and nothing that the body is.
+    pub fn by(self, method: &'static str) -> Self {
+        Self { method, ..self }
+    }
+
     /// With another text of a key, or none.
     pub fn showing(self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self }
@@ -71,7 +76,8 @@ impl Call {
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        if self.method == "POST" {
+        let said = self.headers.iter().any(|(name, _)| *name == "content-type");
+        if self.method == "POST" && !said {
             request = request.header("content-type", self.kind);
         }
         for (name, value) in self.headers {

@@ -156,8 +156,11 @@ impl Line {
                 let head = String::from_utf8(self.unread[..end].to_vec()).expect("a head is text");
                 let asked = Asked { head, body: Value::Null, text: String::new() };
                 // What is looked at has no body.
-                let length: usize =
-                    if asked.head.starts_with("GET ") { 0 } else { asked.header("content-length").parse().expect("a length") };
+                let length: usize = if ["GET ", "HEAD ", "DELETE "].iter().any(|verb| asked.head.starts_with(verb)) {
+                    0
+                } else {
+                    asked.header("content-length").parse().expect("a length")
+                };
                 if let Some(body) = self.unread.get(end + 4..end + 4 + length) {
                     let text = String::from_utf8(body.to_vec()).expect("a body is text");
                     let json = asked.header("content-type") == "application/json";

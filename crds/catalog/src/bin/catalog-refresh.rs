@@ -1,11 +1,12 @@
 //! `catalog-refresh LIST.json [TABLE.tsv [UNITS.tsv]]`: writes the tables of the catalog from a price list (an object with `meta` and
-//! `models: [{id, provider, model?, price: {input, output, cached_input, cache_write}, context, max_output}]`, prices as
+//! `models: [{id, provider, model?, price: {input, output, cached_input, cache_write}, context, max_output, mode, caps}]`, prices as
 //! decimal texts of dollars per million tokens, `tiers: [{above_input_tokens, input, ..}]` among them). Without their names it prints them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 
+use catalog::{Capability, Mode};
 use serde_json::Value;
 use snapshot::NanoUsd;
 
@@ -52,6 +53,14 @@ fn units(list: &Value) -> String {
     std::iter::once("# provider\tmodel\tunit\tnano-dollars for one\n".to_owned()).chain(rows).collect()
 }
 
+/// Words of what a model can do; `-` when what is told of it has no word here.
+fn capabilities(model: &Value) -> String {
+    let Some(told) = model["caps"].as_array() else { return String::new() };
+    let can = |capability: &Capability| told.iter().any(|word| word == capability.listed_as());
+    let words: Vec<&str> = Capability::ALL.into_iter().filter(can).map(Capability::word).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(" ") }
+}
+
 fn table(list: &Value) -> Result<String, Box<dyn Error>> {
     let models = list["models"].as_array().ok_or("the list has no `models`")?;
     let mut rows: BTreeMap<(&str, &str), String> = BTreeMap::new();
@@ -73,7 +82,8 @@ fn table(list: &Value) -> Result<String, Box<dyn Error>> {
         };
         let written = if written.is_empty() { price("output") } else { written };
         let prices = [price("input"), written, price("cached_input"), price("cache_write")];
-        let row = [prices.join("\t"), tokens("context"), tokens("max_output"), tiers.join(";")].join("\t");
+        let mode = text("mode").and_then(Mode::of).map_or("", Mode::word).to_owned();
+        let row = [prices.join("\t"), tokens("context"), tokens("max_output"), tiers.join(";"), mode, capabilities(model)].join("\t");
         // Of two rows for one name the one with a price is the better.
         let slot = rows.entry((provider, name)).or_default();
         if slot.is_empty() || slot.starts_with('\t') {

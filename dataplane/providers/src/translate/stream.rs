@@ -122,6 +122,8 @@ impl Stream {
             | Surface::BatchEmbedContents
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
+            | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CONFIG_PARTS, PARTS};
 use crate::changes::changes;
-use crate::{Credentials, Gateway, GatewayId, Key, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot, Surface};
+use crate::{Credentials, Gateway, GatewayId, Key, Operation, Provider, ProviderKind, RoutingPolicy, SCHEMA, Snapshot, Surface};
 
 /// What an entry of a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +85,9 @@ pub(super) const NATIVE_EMBEDDINGS: &str = "native-embeddings";
 /// The feature of a provider that differs from the dialect it speaks, or whose prices are another's.
 pub(super) const PROVIDER_QUIRKS: &str = "provider-quirks";
 
+/// The feature of a provider that paths are passed through to, and of a key that may do so: a reader of before knows neither.
+pub(super) const PASS_THROUGH: &str = "pass-through";
+
 /// The feature of a provider of Vertex AI or Azure OpenAI.
 pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
 
@@ -125,15 +128,22 @@ impl ValueOut<'_> {
         match self {
             Self::Policy(policy) if policy.rules.iter().any(|rule| rule.when.is_some()) => vec![RULE_WHEN],
             Self::Provider(provider) => provider_requires(provider),
-            Self::Key(key) if key.allow.operations.iter().flatten().any(|operation| !operation.is_of_the_first_day()) => vec![LATER_DOORS],
+            Self::Key(key) => key_requires(key),
             Self::Gateway(gateway) if gateway.form_bytes_max != Gateway::FORM_BYTES_MAX => vec![LATER_DOORS],
-            Self::Gateway(_) | Self::Key(_) | Self::Policy(_) | Self::Credential(_) => Vec::new(),
+            Self::Gateway(_) | Self::Policy(_) | Self::Credential(_) => Vec::new(),
         }
     }
 }
 
+fn key_requires(key: &Key) -> Vec<&'static str> {
+    let operations = || key.allow.operations.iter().flatten();
+    let later = operations().any(|operation| operation.is_of_the_later_doors());
+    let passes = operations().any(|operation| *operation == Operation::Proxy);
+    [later.then_some(LATER_DOORS), passes.then_some(PASS_THROUGH)].into_iter().flatten().collect()
+}
+
 fn provider_requires(provider: &Provider) -> Vec<&'static str> {
-    let Provider { id: _, kind, surfaces, models: _, visibility: _, quirks, drops, catalog } = provider;
+    let Provider { id: _, kind, surfaces, models: _, visibility: _, quirks, drops, catalog, proxy } = provider;
     let cloud = matches!(kind, ProviderKind::VertexAi(_) | ProviderKind::AzureOpenAi(_));
     let of_a_cloud = cloud || kind.endpoint().is_some_and(|endpoint| endpoint.auth.is_of_a_cloud());
     let mut requires = Vec::new();
@@ -157,6 +167,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if !quirks.is_empty() || *drops || catalog.is_some() {
         requires.push(PROVIDER_QUIRKS);
+    }
+    if proxy.is_some() {
+        requires.push(PASS_THROUGH);
     }
     requires
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::cut::{
     BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER,
-    PROVIDER_QUIRKS, RULE_WHEN,
+    PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN,
 };
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
@@ -16,8 +16,17 @@ use super::{Index, PART_BYTES_MAX, PART_CANONICAL_BYTES_MAX, PartKind, PartRef, 
 use crate::{Credentials, Gateway, GatewayId, Key, KeyId, PolicyId, Provider, ProviderId, RoutingPolicy, Secret, Snapshot};
 
 /// Features of entries that this reader has beyond what the schema says.
-pub const FEATURES: &[&str] =
-    &[RULE_WHEN, NATIVE_PROVIDER, CLOUD_IDENTITY, CLOUD_PROVIDER, PROVIDER_QUIRKS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, LATER_DOORS];
+pub const FEATURES: &[&str] = &[
+    RULE_WHEN,
+    NATIVE_PROVIDER,
+    CLOUD_IDENTITY,
+    CLOUD_PROVIDER,
+    PROVIDER_QUIRKS,
+    MISTRAL_AND_OLLAMA,
+    NATIVE_EMBEDDINGS,
+    LATER_DOORS,
+    PASS_THROUGH,
+];
 
 /// A bundle that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

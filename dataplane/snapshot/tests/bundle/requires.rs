@@ -1,10 +1,13 @@
 //! An operator that is newer: entries that need what this reader lacks are refused and told, and nothing is widened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use snapshot::bundle::{Because, EntryKind, Refused};
-use snapshot::{AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, ProviderKind, Scheme, Site};
+use snapshot::{
+    AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, Operation, PathPattern, ProviderKind, Proxy, Scheme, Site, Verb,
+};
 
 use crate::sample::{Store, gateway_id, key_id, policy_id, provider_id, small};
 
@@ -93,6 +96,25 @@ fn a_provider_with_quirks_requires_a_reader_that_knows_them() {
         let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
         assert_eq!(entry["requires"], json!(["provider-quirks"]));
     });
+}
+
+/// A reader of before would not know the operation of the key, nor what of the provider is open; nothing is widened by
+/// leaving them out.
+#[test]
+fn what_is_passed_through_requires_a_reader_that_knows_it() {
+    let mut config = small();
+    let proxy = Proxy { paths: vec![PathPattern::new("/files/*").expect("a pattern")], methods: BTreeSet::from([Verb::Get]) };
+    config.0.providers.get_mut(&provider_id("one")).expect("there").proxy = Some(proxy);
+    let key = Arc::make_mut(config.0.keys.get_mut(&key_id("free")).expect("there"));
+    key.allow.operations = Some(BTreeSet::from([Operation::Chat, Operation::Proxy]));
+    let mut store = Store::of(&config);
+    assert_eq!(store.join().expect("this reader knows it").snapshot, config.0);
+    for (kind, id) in [(EntryKind::Provider, "ai/one"), (EntryKind::Key, "team-a/free")] {
+        store.forge_part(kind.part_of(id), |body| {
+            let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == id).expect("there");
+            assert_eq!(entry["requires"], json!(["pass-through"]));
+        });
+    }
 }
 
 /// A reader of before knows neither the proof nor the type; it would not even read the part.

@@ -74,6 +74,7 @@ pub fn provider(name: &str) -> Provider {
         quirks: BTreeSet::new(),
         drops: false,
         catalog: None,
+        proxy: None,
     }
 }
 
