@@ -55,7 +55,6 @@ fn dialect(upstream: Surface) -> Option<Dialect> {
         | Surface::CohereChat
         | Surface::OllamaChat
         | Surface::Proxy
-        | Surface::Realtime
         | Surface::Moderations
         | Surface::Rerank
         | Surface::Images

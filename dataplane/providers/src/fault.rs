@@ -188,7 +188,6 @@ impl ClientError<'_> {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

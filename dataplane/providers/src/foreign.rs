@@ -37,7 +37,6 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

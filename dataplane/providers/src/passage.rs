@@ -293,7 +293,6 @@ impl Passage {
                     | Surface::CohereEmbed
                     | Surface::OllamaEmbed
                     | Surface::Proxy
-                    | Surface::Realtime
                     | Surface::Moderations
                     | Surface::Rerank
                     | Surface::Images

@@ -82,7 +82,6 @@ impl Translation {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -111,7 +110,6 @@ impl Translation {
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -146,7 +144,6 @@ impl Translation {
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -179,7 +176,6 @@ impl Translation {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -209,7 +205,6 @@ impl Translation {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
@@ -237,7 +232,6 @@ fn fit(upstream: Surface) -> Fit {
         | Surface::OllamaChat
         | Surface::OllamaEmbed
         | Surface::Proxy
-        | Surface::Realtime
         | Surface::Completions
         | Surface::Embeddings
         | Surface::CountTokens

@@ -65,7 +65,6 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

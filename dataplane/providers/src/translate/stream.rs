@@ -123,7 +123,6 @@ impl Stream {
             | Surface::CohereEmbed
             | Surface::OllamaEmbed
             | Surface::Proxy
-            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images
