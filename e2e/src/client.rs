@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -73,6 +73,17 @@ impl Wire {
     /// Nobody does.
     pub async fn try_to(address: SocketAddr) -> std::io::Result<Self> {
         Ok(Self::over(TcpStream::connect(address).await?))
+    }
+
+    /// The same from a port of this side.
+    ///
+    /// # Errors
+    /// The port is taken, or nobody accepts it.
+    pub async fn try_from_port(port: u16, address: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((std::net::Ipv4Addr::UNSPECIFIED, port).into())?;
+        Ok(Self::over(socket.connect(address).await?))
     }
 
     /// Whether the other side keeps it open, as far as that is known without waiting.

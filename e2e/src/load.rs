@@ -24,7 +24,13 @@ pub struct Plan {
     pub streaming: String,
     /// Streams that are open at any time.
     pub streams: usize,
+    /// Connections come from ports from here on, else from any. What a proxy of Services remembers of a connection to a dead
+    /// pod leads its port there for minutes: who must find the living comes from a port of its own.
+    pub from_port: Option<u16>,
 }
+
+/// So many ports one load takes in turn.
+const PORTS: u16 = 8_000;
 
 /// Connections that share the calls.
 const CONNECTIONS: u32 = 30;
@@ -38,6 +44,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 struct Noted {
     stop: AtomicBool,
+    connected: AtomicUsize,
     calls: AtomicUsize,
     streams: AtomicUsize,
     times: Mutex<Vec<Duration>>,
@@ -141,7 +148,7 @@ async fn call(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: u32) {
         let (key, model) = (&plan.keys[place(plan.keys.len())], &plan.models[count as usize % plan.models.len()]);
         let (mut open, used) = match wire.take().filter(|(wire, used)| *used < CALLS_ON_ONE && wire.is_open()) {
             Some(kept) => kept,
-            None => match connect(plan.door).await {
+            None => match connect(&plan, &noted).await {
                 Ok(new) => (new, 0),
                 Err(error) => {
                     noted.fail(format!("{:.1} s: no connection: {error}", began.elapsed().as_secs_f64()));
@@ -168,8 +175,17 @@ async fn call(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: u32) {
     }
 }
 
-async fn connect(door: SocketAddr) -> std::io::Result<Wire> {
-    within(Wire::try_to(door)).await.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()))
+async fn connect(plan: &Plan, noted: &Noted) -> std::io::Result<Wire> {
+    let wire = async {
+        match plan.from_port {
+            None => Wire::try_to(plan.door).await,
+            Some(first) => {
+                let turn = noted.connected.fetch_add(1, Relaxed) % usize::from(PORTS);
+                Wire::try_from_port(first + u16::try_from(turn).unwrap_or(0), plan.door).await
+            }
+        }
+    };
+    within(wire).await.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()))
 }
 
 async fn within<T>(what: impl Future<Output = T>) -> Option<T> {
@@ -196,7 +212,7 @@ fn stays_open(answer: &Answer) -> bool {
 async fn stream(plan: Arc<Plan>, noted: Arc<Noted>, began: Instant, number: usize) {
     let key = &plan.keys[number % plan.keys.len()];
     while noted.goes_on() {
-        let mut wire = match connect(plan.door).await {
+        let mut wire = match connect(&plan, &noted).await {
             Ok(wire) => wire,
             Err(error) => {
                 noted.fail(format!("{:.1} s: no connection for a stream: {error}", began.elapsed().as_secs_f64()));

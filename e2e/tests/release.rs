@@ -97,8 +97,15 @@ async fn a_release_lives_under_traffic_and_leaves_only_the_objects_of_people() {
     let service = release.field("service gateway", ".spec.clusterIP").await;
     let door = std::net::SocketAddr::new(service.parse().expect("an address"), 80);
     until("the Service takes connections", async || tokio::net::TcpStream::connect(door).await.ok()).await;
-    let load =
-        Load::start(Plan { door, keys: vec![key], models: vec!["demo".to_owned()], rate: 100, streaming: "long".to_owned(), streams: 10 });
+    let load = Load::start(Plan {
+        door,
+        keys: vec![key],
+        models: vec!["demo".to_owned()],
+        rate: 100,
+        streaming: "long".to_owned(),
+        streams: 10,
+        from_port: None,
+    });
 
     // The definitions are the new ones, and the gateway the same.
     let changes = "--set logLevel=debug,gateway.spec.replicas=3";

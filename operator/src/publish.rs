@@ -75,6 +75,9 @@ pub struct Shelf {
     cut: bool,
     /// Resource versions of all objects that are there.
     versions: BTreeMap<(Source, Name), String>,
+    /// What is known of it is what is there. Who had no answer to a write does not know: the index that was to be written
+    /// may be published, and parts that it names must not be written over.
+    sure: bool,
 }
 
 impl Shelf {
@@ -84,7 +87,7 @@ impl Shelf {
     /// # Errors
     /// The API server does not answer, or what is there is newer.
     pub async fn read(client: Client, gateway: GatewayId, floor: u64) -> Result<Self, PublishError> {
-        let mut shelf = Self { client, gateway, index: None, published: None, cut: false, versions: BTreeMap::new() };
+        let mut shelf = Self { client, gateway, index: None, published: None, cut: false, versions: BTreeMap::new(), sure: true };
         let index = shelf.index_bytes().await?;
         let parsed = index.as_deref().map(|bytes| Index::parse(&shelf.gateway, bytes));
         shelf.index = match parsed {
@@ -124,6 +127,12 @@ impl Shelf {
             });
         }
         Ok(shelf)
+    }
+
+    /// Whether what is known of it is what is there; else it must be read again before anything is written.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.sure
     }
 
     /// What is published.
@@ -167,6 +176,7 @@ impl Shelf {
     /// The term is over, or the API server refused. What the index names is whole all the same.
     pub async fn write(&mut self, plan: bundle::Published, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
         let index = bundle::index_name(&self.gateway);
+        self.sure = false;
         let (last, parts): (Vec<_>, Vec<_>) = plan.writes.into_iter().partition(|write| write.name == index);
         for writes in [parts, last] {
             let this = &*self;
@@ -183,7 +193,7 @@ impl Shelf {
             failed.map_or(Ok(()), Err)?;
         }
         self.index = Some(plan.index);
-        (self.published, self.cut) = (Some(Arc::clone(config)), true);
+        (self.published, self.cut, self.sure) = (Some(Arc::clone(config)), true, true);
         Ok(())
     }
 

@@ -198,7 +198,8 @@ impl<'a> Chapter<'a> {
         self.pass_at = Some(self.pass_at.map_or(at, |before| before.min(at)));
     }
 
-    /// Reads what is on the shelves of gateways that are new here, or where another hand was; forgets those that are gone.
+    /// Reads what is on the shelves of gateways that are new here, where another hand was, or where a write had no answer;
+    /// forgets those that are gone.
     async fn open(&mut self) -> Result<(), PassError> {
         let gather = &self.story.gather;
         let gateways = gather.look(|seen| gateways(seen));
@@ -208,7 +209,8 @@ impl<'a> Chapter<'a> {
         self.acks.forget(|name| gateways.contains_key(name));
         for (name, Found { uid, sequence, holding }) in gateways {
             let old = self.supplied.get(&name).filter(|old| old.uid == uid);
-            if old.is_some_and(|old| old.supply.is_some()) && !gather.look(|seen| disturbed(seen, &name)) {
+            let sure = old.and_then(|old| old.supply.as_ref()).is_some_and(|supply| supply.shelf().is_sure());
+            if sure && !gather.look(|seen| disturbed(seen, &name)) {
                 continue;
             }
             let Ok(id) = GatewayId::new(&name.0, &name.1) else { continue };

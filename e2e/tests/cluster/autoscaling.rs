@@ -116,6 +116,7 @@ async fn replicas_grow_with_the_load_and_status_follows_them() {
         rate: 300,
         streaming: "demo".to_owned(),
         streams: 0,
+        from_port: None,
     });
     let began = Instant::now();
     e2e::until_within(Duration::from_secs(120), "there are more replicas", async || {

@@ -27,8 +27,12 @@ spec:
 
 /// Clients of a door.
 fn load(door: SocketAddr, key: &str, rate: u32, streams: usize) -> Load {
+    load_from(None, door, key, rate, streams)
+}
+
+fn load_from(from_port: Option<u16>, door: SocketAddr, key: &str, rate: u32, streams: usize) -> Load {
     let (keys, models) = (vec![key.to_owned()], vec!["demo".to_owned()]);
-    Load::start(Plan { door, keys, models, rate, streaming: "long".to_owned(), streams })
+    Load::start(Plan { door, keys, models, rate, streaming: "long".to_owned(), streams, from_port })
 }
 
 /// Whether processes of this cluster can be touched; tells of the skip otherwise.
@@ -182,7 +186,7 @@ async fn a_killed_node_fails_the_calls_on_its_pods_alone_and_none_once_it_is_not
         (in_a_row == 30).then_some(())
     })
     .await;
-    let late = load(door.address(), &key, 150, 10);
+    let late = load_from(Some(16_000), door.address(), &key, 150, 10);
     e2e::until("calls go on", async || (late.calls() > 1000).then_some(())).await;
     portolan.cluster.start_node("node2");
     e2e::until_within(Duration::from_secs(90), "its pods are back", async || {

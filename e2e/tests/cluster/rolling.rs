@@ -64,6 +64,7 @@ spec:
             rate: 300,
             streaming: "long".to_owned(),
             streams: 50,
+            from_port: None,
         });
         let began = Instant::now();
         let step =

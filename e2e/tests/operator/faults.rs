@@ -314,3 +314,25 @@ async fn nothing_is_published_before_every_kind_was_seen() {
     let bundle = tenant.published("the edit is published", |bundle| bundle.index.sequence > before).await;
     assert!(tenant.serves(&bundle, "app"));
 }
+
+#[tokio::test]
+async fn a_revision_whose_writer_had_no_answer_is_not_written_over() {
+    let tenant = Tenant::new("a_revision_whose_writer").await;
+    let proxy = Proxy::start(cluster().await, 409).await;
+    let carrier = Carrier::start_at(proxy.kubeconfig(), tenant.namespace.name()).await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}{}", key("app", 1, ""))).await;
+    let mut sequence = tenant.published("it is published", |bundle| tenant.serves(bundle, "app")).await.index.sequence;
+    carrier.leads().await;
+    proxy.weather(Weather::Deaf);
+    // Each edit changes the part of the one before, which is published though its writer does not know.
+    for edit in 0..8 {
+        tenant.apply(&key("app", 1, &format!("  owner: {{user: \"u{edit}\"}}\n"))).await;
+        let user = format!("u{edit}");
+        let told = |bundle: &Joined| bundle.snapshot.keys.values().any(|key| key.owner.user.as_deref() == Some(user.as_str()));
+        // To read what is published is to find it whole.
+        let bundle = tenant.published("the edit is published", told).await;
+        assert!(bundle.index.sequence > sequence, "{} after {sequence}", bundle.index.sequence);
+        sequence = bundle.index.sequence;
+    }
+    assert!(proxy.counted()["done, and the answer lost"] >= 8, "{:?}", proxy.counted());
+}

@@ -48,6 +48,8 @@ pub enum Weather {
     Closed,
     /// Every question for VirtualKeys is answered with 503, and all else is fair.
     Keyless,
+    /// Every index of `main` is stored, and nobody hears of it; all else is fair.
+    Deaf,
 }
 
 struct State {
@@ -160,6 +162,8 @@ fn fate(state: &Mutex<State>, request: &Request<Incoming>) -> (Duration, Fate) {
         (Weather::Closed, _) => Fate::Status(StatusCode::SERVICE_UNAVAILABLE),
         (Weather::Keyless, _) if request.uri().path().ends_with("/virtualkeys") => Fate::Status(StatusCode::SERVICE_UNAVAILABLE),
         (Weather::Keyless, _) => Fate::Pass,
+        (Weather::Deaf, &Method::PUT) if request.uri().path().ends_with("/configmaps/main-snapshot") => Fate::Lost,
+        (Weather::Deaf, _) => Fate::Pass,
         (Weather::Rough, &Method::GET) if watch => {
             let time = Duration::from_millis(200 + 4 * state.dice.throw());
             match thrown {
