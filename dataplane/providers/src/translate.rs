@@ -11,6 +11,7 @@ mod calls;
 mod chat;
 mod cohere;
 mod converse;
+mod ends;
 mod gemini;
 mod names;
 mod ollama;
@@ -28,6 +29,7 @@ use crate::passage::{CannotSay, Facts};
 
 use anthropic::stream::ToAnthropic;
 pub(crate) use chat::id_of_call;
+use ends::{Back, Front};
 use names::{Fit, Names};
 use openai::chunks::ToOpenAi;
 pub(crate) use openai::thoughts_and_words;
@@ -38,7 +40,8 @@ use stream::Writer;
 /// A translated call: what is sent, and what is needed to read its answer.
 #[derive(Debug)]
 pub(crate) struct Translation {
-    client: Surface,
+    front: Front,
+    back: Back,
     upstream: Surface,
     request: Bytes,
     /// The client asked for the usage chunk.
@@ -52,76 +55,32 @@ pub(crate) struct Translation {
 
 /// How a chat of this client can be told to a provider that speaks these surfaces: the first of them that can.
 pub(crate) fn target(client: Surface, speaks: &std::collections::BTreeSet<Surface>) -> Option<Surface> {
-    let chats = [
-        Surface::ChatCompletions,
-        Surface::Messages,
-        Surface::GenerateContent,
-        Surface::Converse,
-        Surface::CohereChat,
-        Surface::OllamaChat,
-    ];
-    let has_reader = matches!(client, Surface::ChatCompletions | Surface::Messages | Surface::Responses);
-    chats.into_iter().find(|surface| has_reader && *surface != client && speaks.contains(surface))
+    let mut chats = Back::ALL.into_iter().map(|(surface, _)| surface).filter(|surface| *surface != client && speaks.contains(surface));
+    Front::of(client).and_then(|_| chats.next())
 }
 
 impl Translation {
     /// Translates a request of `client` for a target that speaks another dialect.
     pub(crate) fn begin(client: Surface, upstream: Surface, body: &Bytes, upstream_model: &str) -> Result<Self, CannotSay> {
-        let mut request = match client {
-            Surface::Messages => anthropic::read_request(body)?,
-            Surface::ChatCompletions => openai::read_request(body)?,
-            Surface::Responses => responses::read_request(body)?,
-            Surface::Completions
-            | Surface::Embeddings
-            | Surface::CountTokens
-            | Surface::GenerateContent
-            | Surface::Converse
-            | Surface::CohereChat
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaChat
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => return Err(CannotSay::Surface { surface: client }),
+        let (Some(front), Some(back)) = (Front::of(client), Back::of(upstream)) else { return Err(CannotSay::Surface { surface: client }) };
+        let mut request = match front {
+            Front::Anthropic => anthropic::read_request(body)?,
+            Front::OpenAi => openai::read_request(body)?,
+            Front::Responses => responses::read_request(body)?,
         };
-        let asked = if client == Surface::Responses { responses::Asked::of(body, &request)? } else { responses::Asked::default() };
-        let names = Names::fit(&mut request, fit(upstream));
+        let asked = if front == Front::Responses { responses::Asked::of(body, &request)? } else { responses::Asked::default() };
+        let names = Names::fit(&mut request, fit(back));
         let mut out = Vec::with_capacity(body.len() + 256);
-        match upstream {
-            Surface::ChatCompletions => openai::write_request(&request, upstream_model, &mut out)?,
-            Surface::Messages => anthropic::write_request(&request, upstream_model, &mut out)?,
-            Surface::GenerateContent => gemini::write_request(&request, upstream_model, &mut out)?,
-            Surface::Converse => converse::write_request(&request, upstream_model, &mut out)?,
-            Surface::CohereChat => cohere::write_request(&request, upstream_model, &mut out)?,
-            Surface::OllamaChat => ollama::write_request(&request, upstream_model, &mut out)?,
-            Surface::Completions
-            | Surface::Embeddings
-            | Surface::Responses
-            | Surface::CountTokens
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => return Err(CannotSay::Surface { surface: client }),
+        match back {
+            Back::OpenAi => openai::write_request(&request, upstream_model, &mut out)?,
+            Back::Anthropic => anthropic::write_request(&request, upstream_model, &mut out)?,
+            Back::Gemini => gemini::write_request(&request, upstream_model, &mut out)?,
+            Back::Converse => converse::write_request(&request, upstream_model, &mut out)?,
+            Back::Cohere => cohere::write_request(&request, upstream_model, &mut out)?,
+            Back::Ollama => ollama::write_request(&request, upstream_model, &mut out)?,
         }
-        let include_usage = client == Surface::ChatCompletions && request.include_usage;
-        Ok(Self { client, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names, asked })
+        let include_usage = front == Front::OpenAi && request.include_usage;
+        Ok(Self { front, back, upstream, request: out.into(), include_usage, model: upstream_model.to_owned(), names, asked })
     }
 
     pub(crate) fn request(&self) -> Bytes {
@@ -129,30 +88,13 @@ impl Translation {
     }
 
     pub(crate) fn read_whole(&self, body: &[u8]) -> Result<(Bytes, Facts), Fault> {
-        let mut answer = match self.upstream {
-            Surface::ChatCompletions => openai::read_answer(body)?,
-            Surface::Messages => anthropic::read_answer(body)?,
-            Surface::GenerateContent => gemini::read_answer(body)?,
-            Surface::Converse => converse::read_answer(body)?,
-            Surface::CohereChat => cohere::read_answer(body)?,
-            Surface::OllamaChat => ollama::read_answer(body)?,
-            Surface::Completions
-            | Surface::Embeddings
-            | Surface::Responses
-            | Surface::CountTokens
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => return Err(not_an_answer("nobody reads it")),
+        let mut answer = match self.back {
+            Back::OpenAi => openai::read_answer(body)?,
+            Back::Anthropic => anthropic::read_answer(body)?,
+            Back::Gemini => gemini::read_answer(body)?,
+            Back::Converse => converse::read_answer(body)?,
+            Back::Cohere => cohere::read_answer(body)?,
+            Back::Ollama => ollama::read_answer(body)?,
         };
         let told = (!answer.model.is_empty()).then(|| answer.model.clone().into_owned());
         if told.is_none() {
@@ -161,90 +103,30 @@ impl Translation {
         calls::look(&mut answer.parts, answer.stop)?;
         self.names.restore(&mut answer.parts);
         let mut out = Vec::with_capacity(body.len() + 256);
-        match self.client {
-            Surface::Messages => anthropic::write_answer(&answer, &mut out),
-            Surface::Responses => responses::write_answer(&answer, &self.asked, &mut out),
-            Surface::ChatCompletions
-            | Surface::Completions
-            | Surface::Embeddings
-            | Surface::CountTokens
-            | Surface::GenerateContent
-            | Surface::Converse
-            | Surface::CohereChat
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaChat
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => openai::write_answer(&answer, &mut out),
+        match self.front {
+            Front::Anthropic => anthropic::write_answer(&answer, &mut out),
+            Front::Responses => responses::write_answer(&answer, &self.asked, &mut out),
+            Front::OpenAi => openai::write_answer(&answer, &mut out),
         }
         Ok((out.into(), Facts { usage: answer.usage, model: told, ..Facts::default() }))
     }
 
     pub(crate) fn stream(&self) -> Stream {
-        let writer = match self.client {
-            Surface::Messages => Writer::Anthropic(ToAnthropic::default()),
-            Surface::Responses => Writer::Responses(Box::new(ToResponses::new(self.asked.clone()))),
-            Surface::ChatCompletions
-            | Surface::Completions
-            | Surface::Embeddings
-            | Surface::CountTokens
-            | Surface::GenerateContent
-            | Surface::Converse
-            | Surface::CohereChat
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaChat
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
+        let writer = match self.front {
+            Front::Anthropic => Writer::Anthropic(ToAnthropic::default()),
+            Front::Responses => Writer::Responses(Box::new(ToResponses::new(self.asked.clone()))),
+            Front::OpenAi => Writer::OpenAi(ToOpenAi::new(self.include_usage)),
         };
-        Stream::new(self.upstream, writer, &self.model, self.names.clone())
+        Stream::new((self.upstream, self.back), writer, &self.model, self.names.clone())
     }
 }
 
 /// What names of tools each dialect takes.
-fn fit(upstream: Surface) -> Fit {
-    match upstream {
-        Surface::Messages => Fit { longest: 128, letter_first: false },
-        Surface::GenerateContent => Fit { longest: 64, letter_first: true },
-        Surface::ChatCompletions
-        | Surface::Converse
-        | Surface::CohereChat
-        | Surface::BatchEmbedContents
-        | Surface::CohereEmbed
-        | Surface::OllamaChat
-        | Surface::OllamaEmbed
-        | Surface::Proxy
-        | Surface::Completions
-        | Surface::Embeddings
-        | Surface::CountTokens
-        | Surface::Responses
-        | Surface::Moderations
-        | Surface::Rerank
-        | Surface::Images
-        | Surface::ImageEdits
-        | Surface::ImageVariations
-        | Surface::Speech
-        | Surface::Transcriptions
-        | Surface::Translations
-        | Surface::CohereRerank => Fit { longest: 64, letter_first: false },
+fn fit(back: Back) -> Fit {
+    match back {
+        Back::Anthropic => Fit { longest: 128, letter_first: false },
+        Back::Gemini => Fit { longest: 64, letter_first: true },
+        Back::OpenAi | Back::Converse | Back::Cohere | Back::Ollama => Fit { longest: 64, letter_first: false },
     }
 }
 

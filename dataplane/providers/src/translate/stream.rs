@@ -7,6 +7,7 @@ use snapshot::{FailureClass, Surface};
 use super::anthropic::stream::ToAnthropic;
 use super::calls::Calls;
 use super::chat::{News, Piece};
+use super::ends::Back;
 use super::names::Names;
 use super::openai::chunks::ToOpenAi;
 use super::responses::events::ToResponses;
@@ -107,31 +108,14 @@ impl Telling {
 }
 
 impl Stream {
-    pub(super) fn new(upstream: Surface, writer: Writer, model: &str, names: Names) -> Self {
-        let reader = match upstream {
-            Surface::Messages => Reader::Anthropic(anthropic::stream::Reader::default()),
-            Surface::GenerateContent => Reader::Gemini(gemini::stream::Reader::default()),
-            Surface::Converse => Reader::Converse(converse::stream::Reader::default()),
-            Surface::CohereChat => Reader::Cohere(cohere::stream::Reader::default()),
-            Surface::OllamaChat => Reader::Ollama(ollama::stream::Reader::default()),
-            Surface::ChatCompletions
-            | Surface::Completions
-            | Surface::Embeddings
-            | Surface::Responses
-            | Surface::CountTokens
-            | Surface::BatchEmbedContents
-            | Surface::CohereEmbed
-            | Surface::OllamaEmbed
-            | Surface::Proxy
-            | Surface::Moderations
-            | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
-            | Surface::Transcriptions
-            | Surface::Translations
-            | Surface::CohereRerank => Reader::OpenAi(openai::stream::Reader::default()),
+    pub(super) fn new((upstream, back): (Surface, Back), writer: Writer, model: &str, names: Names) -> Self {
+        let reader = match back {
+            Back::OpenAi => Reader::OpenAi(openai::stream::Reader::default()),
+            Back::Anthropic => Reader::Anthropic(anthropic::stream::Reader::default()),
+            Back::Gemini => Reader::Gemini(gemini::stream::Reader::default()),
+            Back::Converse => Reader::Converse(converse::stream::Reader::default()),
+            Back::Cohere => Reader::Cohere(cohere::stream::Reader::default()),
+            Back::Ollama => Reader::Ollama(ollama::stream::Reader::default()),
         };
         let telling = Telling { writer, names, calls: Calls::default(), fault: None, facts: Facts::default(), model: model.to_owned() };
         Self { upstream, reader, telling, news: News::default() }
