@@ -118,7 +118,7 @@ async fn a_turn_of_an_object_is_one_event_whoever_leads() {
             tenant.apply(form).await;
             tenant.says("virtualkey", "app", "Ready", word, reason).await;
             turns.push(reason.to_owned());
-            // Transitions are told in whole seconds, and one that takes none is none to a person either.
+            // Within the second that a transition's time is told in there may be several: each edit is one of its own.
             let told = turns.clone();
             until("the turn is an Event", async || (events().await.len() >= told.len()).then_some(())).await;
             assert_eq!(events().await, turns, "in round {round}");

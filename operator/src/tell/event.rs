@@ -33,6 +33,7 @@ pub(super) struct Turn {
 pub(super) fn of(id: &ObjectId, uid: &str, before: &Value, after: &Value) -> Vec<Turn> {
     let mut turns = Vec::new();
     let mut add = |warning: bool, reason: &str, note: &str, since: &str| {
+        // Of whatever leader it comes, it is told once; and two edits within the second that times are told in are two.
         let seal = format!("{uid} {reason} {since} {note}");
         let (reason, note) = (reason.to_owned(), cut(note).to_owned());
         turns.push(Turn { id: id.clone(), uid: uid.to_owned(), warning, reason, note, seal });
@@ -45,7 +46,8 @@ pub(super) fn of(id: &ObjectId, uid: &str, before: &Value, after: &Value) -> Vec
         if !same && (word != "Unknown" || reason == "ConvergenceTimeout") {
             let note =
                 Some(text(now, "message")).filter(|note| !note.is_empty()).unwrap_or_else(|| "every ready replica serves it".to_owned());
-            add(word != "True", &reason, &note, &text(now, "lastTransitionTime"));
+            let since = format!("{} {}", text(now, "lastTransitionTime"), now["observedGeneration"]);
+            add(word != "True", &reason, &note, &since);
         }
     }
     let held = |status: &Value| status.get("heldBack").and_then(Value::as_str).map(str::to_owned);
@@ -97,5 +99,37 @@ impl Turn {
             }),
             ..Event::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ready(word: &str, reason: &str, generation: i64) -> Value {
+        let condition = json!({
+            "type": "Ready", "status": word, "reason": reason, "message": "", "observedGeneration": generation,
+            "lastTransitionTime": "2026-01-02T03:04:05Z",
+        });
+        json!({ "conditions": [condition] })
+    }
+
+    fn names(before: &Value, after: &Value) -> Vec<Option<String>> {
+        let id = ObjectId { kind: Kind::VirtualKey, namespace: "ai".to_owned(), name: "app".to_owned() };
+        of(&id, "u", before, after).into_iter().map(|turn| turn.event().metadata.name).collect()
+    }
+
+    #[test]
+    fn two_leaders_tell_a_turn_once_and_two_edits_within_a_second_are_two_turns() {
+        let (good, bad) = (ready("True", "Ready", 1), ready("False", "NotPermitted", 2));
+        let first = names(&Value::Null, &good);
+        assert_eq!(first.len(), 1);
+        assert_eq!(names(&bad, &good), first, "whatever a leader saw before");
+        let again = names(&bad, &ready("True", "Ready", 3));
+        assert_eq!(again.len(), 1);
+        assert_ne!(again, first, "the same second, another edit");
+        assert!(names(&good, &ready("True", "Ready", 2)).is_empty(), "no turn");
     }
 }
