@@ -2,6 +2,8 @@
 //!
 //! Invariant: nobody holds a key's text longer than it takes to hash it.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
@@ -9,10 +11,10 @@ use snapshot::keytext::{KeyText, KeyTextError};
 use snapshot::{KeyHash, Operation};
 
 use crate::exchange::{Grant, Refusal};
-use crate::live::Live;
+use crate::live::{Live, LiveKey};
 
-/// Finds the key that a request shows (`Authorization: Bearer` or `x-api-key`) and checks that it is in force. Clients of
-/// Portkey show it in a header of their own, and in `Authorization` a provider's key, or a word in its place: theirs counts
+/// Finds the key that a request shows (`Authorization: Bearer`, `x-api-key`, or `api-key` as Azure's clients do) and checks
+/// that it is in force. Clients of Portkey show it in a header of their own, and in `Authorization` a provider's key, or a word in its place: theirs counts
 /// where the other is none of ours.
 ///
 /// # Errors
@@ -20,15 +22,31 @@ use crate::live::Live;
 pub fn identify(live: &Live, headers: &HeaderMap, unix_ms: u64) -> Result<Grant, Refusal> {
     let portkey = headers.get("x-portkey-api-key").map(|value| value.as_bytes().trim_ascii()).filter(|text| !text.is_empty());
     let text = shown(headers).or(portkey).ok_or(Refusal::KeyMissing)?;
-    let find = |text: &[u8]| live.key(&KeyHash(Sha256::digest(text).into()));
+    let find = |text: &[u8]| {
+        let hash = KeyHash(Sha256::digest(text).into());
+        live.key(&hash).map(|key| (hash, key))
+    };
     let (text, key) = match (find(text), portkey) {
         (None, Some(portkey)) if portkey != text => (portkey, find(portkey)),
         (found, _) => (text, found),
     };
-    let Some(key) = key else {
+    let Some((hash, key)) = key else {
         let mistyped = std::str::from_utf8(text).is_ok_and(|text| matches!(KeyText::parse(text), Err(KeyTextError::BadChecksum)));
         return Err(if mistyped { Refusal::KeyMistyped } else { Refusal::KeyUnknown });
     };
+    in_force(hash, key, unix_ms)
+}
+
+/// Looks up anew whether a key is in force, for what outlives the configuration that it began with.
+///
+/// # Errors
+/// It is no longer.
+pub fn again(live: &Live, grant: &Grant, unix_ms: u64) -> Result<Grant, Refusal> {
+    let key = live.key(&grant.hash).filter(|key| key.key.id == grant.key.key.id).ok_or(Refusal::KeyUnknown)?;
+    in_force(grant.hash, key, unix_ms)
+}
+
+fn in_force(hash: KeyHash, key: &Arc<LiveKey>, unix_ms: u64) -> Result<Grant, Refusal> {
     if key.key.suspended {
         return Err(Refusal::KeySuspended);
     }
@@ -36,7 +54,7 @@ pub fn identify(live: &Live, headers: &HeaderMap, unix_ms: u64) -> Result<Grant,
     if key.key.expires_at.is_some_and(|expiry| seconds >= expiry) {
         return Err(Refusal::KeyExpired);
     }
-    Ok(Grant { key: key.clone() })
+    Ok(Grant { hash, key: key.clone() })
 }
 
 /// Checks what does not need the body.
@@ -52,7 +70,8 @@ fn shown(headers: &HeaderMap) -> Option<&[u8]> {
         let (scheme, text) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| text.trim_ascii())
     });
-    let text = bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()))?;
+    let own = || ["x-api-key", "api-key"].iter().find_map(|name| headers.get(*name)).map(|value| value.as_bytes().trim_ascii());
+    let text = bearer.or_else(own)?;
     (!text.is_empty()).then_some(text)
 }
 
@@ -76,6 +95,8 @@ mod tests {
             &[("authorization", "BEARER the-key")],
             &[("x-api-key", "the-key")],
             &[("x-api-key", " the-key ")],
+            &[("api-key", "the-key")],
+            &[("x-api-key", "the-key"), ("api-key", "another")],
             &[("authorization", "Bearer the-key"), ("x-api-key", "another")],
             &[("authorization", "Basic dTpw"), ("x-api-key", "the-key")],
         ] {

@@ -9,8 +9,9 @@ mod plan;
 mod portkey;
 mod refusal;
 mod through;
+mod websocket;
 
-pub use answer::{Answer, Broken, Raw, Room, Source, Streaming};
+pub use answer::{Answer, Broken, Link, Raw, Room, Session, Source, Streaming};
 pub use body::{Body, FormBody, Kept};
 pub use call::{Call, CallId, ClientRequestId};
 pub use grant::Grant;
@@ -19,3 +20,4 @@ pub use plan::{Attempt, Plan, Unanswered};
 pub use portkey::Portkey;
 pub use refusal::Refusal;
 pub use through::Through;
+pub use websocket::websocket_accept;

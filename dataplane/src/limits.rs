@@ -3,6 +3,7 @@
 //!
 //! Invariant: every bound is an atomic that only its guard gives back, so that a cancelled call gives back too.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -164,8 +165,8 @@ impl BodyPermit {
 
 /// Room for a large answer, of the same memory as bodies.
 #[derive(Debug)]
-pub struct AnswerRoom<'a> {
-    of: &'a BodyPermit,
+pub struct AnswerRoom<P> {
+    of: P,
     bytes: u64,
     /// For an answer that is no longer small.
     taken: Option<BodyPermit>,
@@ -174,12 +175,23 @@ pub struct AnswerRoom<'a> {
 impl BodyPermit {
     /// Room for the answer to the call whose body this is.
     #[must_use]
-    pub fn answer(&self) -> AnswerRoom<'_> {
+    pub fn answer(&self) -> AnswerRoom<&Self> {
         AnswerRoom { of: self, bytes: 0, taken: None }
+    }
+
+    /// Room for the messages of a session, in one direction each.
+    #[must_use]
+    pub fn messages(self) -> [AnswerRoom<Self>; 2] {
+        let other = self.empty();
+        [self, other].map(|of| AnswerRoom { of, bytes: 0, taken: None })
+    }
+
+    fn empty(&self) -> Self {
+        Self { process: self.process.clone(), gauges: self.gauges.clone(), bytes: 0, spooled: 0 }
     }
 }
 
-impl Room for AnswerRoom<'_> {
+impl<P: Borrow<BodyPermit> + Send> Room for AnswerRoom<P> {
     fn begin(&mut self) {
         self.bytes = 0;
         self.taken = None;
@@ -190,13 +202,12 @@ impl Room for AnswerRoom<'_> {
         if self.bytes <= ANSWER_BYTES_FREE {
             return Ok(());
         }
-        let empty = || BodyPermit { process: self.of.process.clone(), gauges: self.of.gauges.clone(), bytes: 0, spooled: 0 };
-        let taken = self.taken.get_or_insert_with(empty);
+        let taken = self.taken.get_or_insert_with(|| self.of.borrow().empty());
         taken.grow(self.bytes - taken.bytes)
     }
 }
 
-impl AnswerRoom<'_> {
+impl<P> AnswerRoom<P> {
     /// Ties what was taken to the answer's bytes: it is given back when the client has them.
     #[must_use]
     pub fn keep(self, answer: Answer) -> Answer {
@@ -261,7 +272,7 @@ mod tests {
             calls_in_flight_max: Some(KEY_CALLS_MAX),
             policy: None,
         };
-        Grant { key: Arc::new(LiveKey { key, policy: None, gauges: Arc::default() }) }
+        Grant { hash: snapshot::KeyHash([0; 32]), key: Arc::new(LiveKey { key, policy: None, gauges: Arc::default() }) }
     }
 
     #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use arc_swap::ArcSwapOption;
 use snapshot::{Credentials, Gateway, Key, KeyHash, PolicyId, Snapshot};
+use tokio::sync::watch;
 
 pub use identity::{Failed, LiveIdentity, Proof, Shown};
 pub use index::{Candidate, Models};
@@ -126,17 +127,27 @@ impl Live {
 
 /// Where the current [`Live`] hangs; swapped whole.
 #[derive(Debug, Default)]
-pub struct LiveHandle(ArcSwapOption<Live>);
+pub struct LiveHandle {
+    live: ArcSwapOption<Live>,
+    changed: watch::Sender<()>,
+}
 
 impl LiveHandle {
     /// The current configuration; `None` before the first has come.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Live>> {
-        self.0.load_full()
+        self.live.load_full()
     }
 
     /// Puts a new configuration in the place of the current one. Calls under way keep theirs.
     pub fn swap(&self, live: Live) {
-        self.0.store(Some(Arc::new(live)));
+        self.live.store(Some(Arc::new(live)));
+        self.changed.send_replace(());
+    }
+
+    /// Tells of every change from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 }

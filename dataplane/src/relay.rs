@@ -4,6 +4,9 @@
 //! Invariant: whatever happens, the closing runs exactly once: at the last byte, at a break, or when the client leaves
 //! (this body is dropped, and with it the call at the provider).
 
+mod session;
+mod weighed;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,6 +17,8 @@ use providers::passage::{Facts, Pushed, StreamReader};
 
 use crate::exchange::{Answer, Broken, Source, Streaming};
 
+pub use session::{CalledOff, talk};
+
 /// How a relayed answer ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -23,6 +28,8 @@ pub struct Ended {
     pub bytes: u64,
     /// How.
     pub how: How,
+    /// Some of what was used has prices that nobody here knows.
+    pub unpriced: bool,
 }
 
 /// The three ends of an answer.
@@ -109,7 +116,7 @@ impl<C: Closing> Relay<C> {
             self.facts = streaming.reader.facts().clone();
         }
         if let Some(mut closing) = self.closing.take() {
-            closing.end(Ended { facts: std::mem::take(&mut self.facts), bytes: self.bytes, how });
+            closing.end(Ended { facts: std::mem::take(&mut self.facts), bytes: self.bytes, how, unpriced: false });
         }
         self.state = State::Over;
     }

@@ -3,6 +3,7 @@
 //! Invariant: whatever happens to a call, its [`Entry`] is closed exactly once.
 
 mod entry;
+mod standing;
 
 use std::sync::Arc;
 
@@ -11,12 +12,14 @@ use providers::head::Head;
 use snapshot::{Gateway, Surface};
 
 use crate::clock::{Clock, Dice};
-use crate::exchange::{Answer, Body, Call, Portkey, Refusal, Through};
+use crate::exchange::{Answer, Body, Call, Grant, Link, Plan, Portkey, Refusal, Session, Through};
 use crate::ledger::Books;
 use crate::live::LiveHandle;
-use crate::relay::{self, Relay};
+use crate::relay::{self, CalledOff, Relay};
 use crate::upstream::{Headers, Upstream};
 use crate::{auth, limits, routing};
+
+use standing::Standing;
 
 pub use entry::Entry;
 
@@ -50,6 +53,8 @@ pub enum Wish {
     Surface(Surface),
     /// A path of a provider.
     Path(Box<Through>),
+    /// A session with this model.
+    Session(String),
 }
 
 impl Wish {
@@ -59,6 +64,7 @@ impl Wish {
         match self {
             Self::Surface(surface) => *surface,
             Self::Path(_) => Surface::Proxy,
+            Self::Session(_) => Surface::Realtime,
         }
     }
 
@@ -67,6 +73,7 @@ impl Wish {
         Ok(match self {
             Self::Surface(_) => Call::read(surface, body).map_err(Refusal::BadBody)?,
             Self::Path(through) => Call { surface, head: Head::default(), body, through: Some(through) },
+            Self::Session(model) => Call { surface, head: Head::of_session(model), body, through: None },
         })
     }
 }
@@ -97,7 +104,70 @@ pub async fn serve(
     intake: impl Intake,
     say: SayFault,
 ) -> Result<Reply, Refusal> {
-    let Some(note) = entry.as_mut() else { return Err(Refusal::NotReady) };
+    let note = entry.as_mut().ok_or(Refusal::NotReady)?;
+    let Planned { call, plan, permit, client, .. } = planned(rooms, note, wish, headers, intake).await?;
+    let mut room = permit.answer();
+    let answer = rooms.upstream.run(&plan, &call, &client, &mut room, note.trace()).await?;
+    let mut answer = room.keep(answer);
+    drop(permit);
+    let raw = if let Answer::Raw(raw) = &mut answer { Some((raw.status, std::mem::take(&mut raw.headers))) } else { None };
+    let stream = matches!(answer, Answer::Stream(_));
+    let estimate = matches!(&answer, Answer::Whole(whole) if whole.estimate);
+    let mut entry = entry.take().ok_or(Refusal::NotReady)?;
+    let dropped = std::mem::take(&mut entry.trace().dropped);
+    Ok(Reply { stream, raw, estimate, dropped, body: relay::back(answer, entry, say) })
+}
+
+/// Opens a session with a provider; the entry is its own from then on. A refusal leaves the entry with the caller.
+///
+/// # Errors
+/// The gateway's or the provider's no.
+pub async fn open(rooms: &Rooms, entry: &mut Option<Entry>, model: String, headers: &HeaderMap) -> Result<Opened, Refusal> {
+    let note = entry.as_mut().ok_or(Refusal::NotReady)?;
+    let Planned { call, plan, permit, client, grant } = planned(rooms, note, Wish::Session(model), headers, Bodiless).await?;
+    let session = rooms.upstream.open_session(&plan, &call, &client, note.trace()).await?;
+    let entry = entry.take().ok_or(Refusal::NotReady)?;
+    Ok(Opened { session, rooms: permit.messages(), entry, standing: Standing::new(rooms, grant) })
+}
+
+/// A session that is open at its provider, and waits for its client.
+pub struct Opened {
+    session: Session,
+    rooms: [limits::AnswerRoom<limits::BodyPermit>; 2],
+    entry: Entry,
+    standing: Standing,
+}
+
+impl Opened {
+    /// The head that the client gets.
+    pub fn answered_with(&mut self, status: u16) {
+        self.entry.answered_with(status);
+    }
+
+    /// Carries it to its end, or until `leaving` comes.
+    pub async fn carry(self, client: impl Link, leaving: impl Future<Output = ()> + Send) {
+        let Self { session, rooms, entry, standing } = self;
+        let off = async {
+            tokio::select! {
+                () = leaving => CalledOff::Leaving,
+                () = standing.lost() => CalledOff::Revoked,
+            }
+        };
+        relay::talk(client, session, rooms, entry, off).await;
+    }
+}
+
+/// What is known before any provider is asked.
+struct Planned {
+    call: Call,
+    plan: Plan,
+    permit: limits::BodyPermit,
+    client: Headers,
+    grant: Grant,
+}
+
+/// The way of every call as far as its plan.
+async fn planned(rooms: &Rooms, note: &mut Entry, wish: Wish, headers: &HeaderMap, intake: impl Intake) -> Result<Planned, Refusal> {
     let live = note.live().clone();
     let grant = auth::identify(&live, headers, rooms.clock.unix_ms())?;
     note.known(&grant);
@@ -115,15 +185,14 @@ pub async fn serve(
     note.unanswered(asked.unanswered);
     let plan = plan?;
     note.planned(&plan);
-    let mut room = permit.answer();
-    let headers = Headers::of_client(headers, portkey.patience);
-    let answer = rooms.upstream.run(&plan, &call, &headers, &mut room, note.trace()).await?;
-    let mut answer = room.keep(answer);
-    drop(permit);
-    let raw = if let Answer::Raw(raw) = &mut answer { Some((raw.status, std::mem::take(&mut raw.headers))) } else { None };
-    let stream = matches!(answer, Answer::Stream(_));
-    let estimate = matches!(&answer, Answer::Whole(whole) if whole.estimate);
-    let mut entry = entry.take().ok_or(Refusal::NotReady)?;
-    let dropped = std::mem::take(&mut entry.trace().dropped);
-    Ok(Reply { stream, raw, estimate, dropped, body: relay::back(answer, entry, say) })
+    Ok(Planned { call, plan, permit, client: Headers::of_client(headers, portkey.patience), grant })
+}
+
+/// A request that has no body.
+struct Bodiless;
+
+impl Intake for Bodiless {
+    async fn read(self, hold: &limits::Hold, _: &Gateway) -> Result<(Body, limits::BodyPermit), Refusal> {
+        Ok((Body::Here(bytes::Bytes::new()), hold.body(0)?))
+    }
 }

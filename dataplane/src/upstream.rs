@@ -14,6 +14,7 @@ mod pieces;
 mod pool;
 mod raw;
 mod scripted;
+mod session;
 mod through;
 pub mod tls;
 mod unread;

@@ -282,4 +282,6 @@ pub enum OperationName {
     Rerank,
     /// Paths of providers, passed through. A key without a list has it not.
     Proxy,
+    /// Sessions over an open connection.
+    Realtime,
 }

@@ -257,5 +257,6 @@ fn operation(name: &OperationName) -> Operation {
         OperationName::Moderations => Operation::Moderations,
         OperationName::Rerank => Operation::Rerank,
         OperationName::Proxy => Operation::Proxy,
+        OperationName::Realtime => Operation::Realtime,
     }
 }

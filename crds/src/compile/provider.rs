@@ -326,6 +326,7 @@ fn surface(name: &SurfaceName) -> Surface {
         SurfaceName::Translations => Surface::Translations,
         SurfaceName::Moderations => Surface::Moderations,
         SurfaceName::Rerank => Surface::Rerank,
+        SurfaceName::Realtime => Surface::Realtime,
     }
 }
 

@@ -55,6 +55,7 @@ fn dialect(upstream: Surface) -> Option<Dialect> {
         | Surface::CohereChat
         | Surface::OllamaChat
         | Surface::Proxy
+        | Surface::Realtime
         | Surface::Moderations
         | Surface::Rerank
         | Surface::Images

@@ -188,6 +188,7 @@ impl ClientError<'_> {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

@@ -37,6 +37,7 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

@@ -147,6 +147,12 @@ impl From<Wrong> for Stop {
 }
 
 impl Head {
+    /// Of a call without a body: it names its model otherwise, and what comes is a stream.
+    #[must_use]
+    pub fn of_session(model: String) -> Self {
+        Self { model, stream: true, ..Self::default() }
+    }
+
     /// Reads a body. All of it is checked, so that what is passed on is JSON.
     ///
     /// # Errors

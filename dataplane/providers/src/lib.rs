@@ -14,6 +14,7 @@ pub mod head;
 pub mod json;
 pub mod multipart;
 pub mod passage;
+pub mod realtime;
 pub mod sigv4;
 pub mod simulated;
 pub mod sse;

@@ -293,6 +293,7 @@ impl Passage {
                     | Surface::CohereEmbed
                     | Surface::OllamaEmbed
                     | Surface::Proxy
+                    | Surface::Realtime
                     | Surface::Moderations
                     | Surface::Rerank
                     | Surface::Images

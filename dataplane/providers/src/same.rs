@@ -173,7 +173,8 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
         | Operation::Embeddings
         | Operation::Responses
         | Operation::Moderations
-        | Operation::Proxy => None,
+        | Operation::Proxy
+        | Operation::Realtime => None,
     };
     let usage = seen.usage.and_then(|range| {
         let json = &body[range];
@@ -189,7 +190,7 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             // Counts stand at the top of an answer of theirs; nobody is let through to it as it is.
             Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
-            Surface::CountTokens | Surface::Proxy => None,
+            Surface::CountTokens | Surface::Proxy | Surface::Realtime => None,
             Surface::ChatCompletions
             | Surface::Completions
             | Surface::Embeddings
@@ -378,6 +379,7 @@ impl SameStream {
             | Surface::Messages
             | Surface::CountTokens
             | Surface::Proxy
+            | Surface::Realtime
             | Surface::Images
             | Surface::ImageEdits
             | Surface::ImageVariations

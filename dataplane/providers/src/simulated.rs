@@ -208,7 +208,8 @@ fn answer(config: &Simulated, surface: Surface, heard: Heard<'_>) -> Result<Made
         | Surface::CohereEmbed
         | Surface::OllamaChat
         | Surface::OllamaEmbed
-        | Surface::Proxy => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
+        | Surface::Proxy
+        | Surface::Realtime => Err(Bad { message: "This server does not speak that dialect.".to_owned(), param: None }),
     }
 }
 
@@ -222,7 +223,8 @@ fn answer_form(surface: Surface, form: &Form) -> Result<Made, Bad> {
         | Operation::Responses
         | Operation::Moderations
         | Operation::Rerank
-        | Operation::Proxy => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
+        | Operation::Proxy
+        | Operation::Realtime => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
     }
 }
 

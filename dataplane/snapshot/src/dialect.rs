@@ -40,6 +40,8 @@ pub enum Operation {
     Rerank,
     /// A path of a provider, passed through (`/proxy/<provider>/...`). A key has it only when it is named.
     Proxy,
+    /// A conversation over an open connection (`/v1/realtime`).
+    Realtime,
 }
 
 impl Operation {
@@ -48,7 +50,7 @@ impl Operation {
     pub fn is_of_the_later_doors(self) -> bool {
         match self {
             Self::Images | Self::Audio | Self::Moderations | Self::Rerank => true,
-            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses | Self::Proxy => false,
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses | Self::Proxy | Self::Realtime => false,
         }
     }
 
@@ -61,6 +63,7 @@ impl Operation {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Proxy => "proxy",
+            Self::Realtime => "realtime",
             Self::Images => "images",
             Self::Audio => "audio",
             Self::Moderations => "moderations",
@@ -79,7 +82,8 @@ impl Operation {
             | Self::Images
             | Self::Audio
             | Self::Moderations
-            | Self::Rerank => true,
+            | Self::Rerank
+            | Self::Realtime => true,
             Self::Proxy => false,
         }
     }
@@ -135,6 +139,9 @@ pub enum Surface {
     CohereRerank,
     /// `/proxy/<provider>/...`: any method, any body, passed on unread. It is a door; no provider's surfaces have it.
     Proxy,
+    /// `GET /v1/realtime`, a WebSocket. Providers of type OpenAI and Azure OpenAI speak it by themselves, of others the
+    /// surfaces tell.
+    Realtime,
 }
 
 impl Surface {
@@ -175,6 +182,7 @@ impl Surface {
             | Self::OllamaChat
             | Self::OllamaEmbed
             | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -209,12 +217,13 @@ impl Surface {
             | Self::CohereEmbed
             | Self::OllamaChat
             | Self::OllamaEmbed
-            | Self::Proxy => false,
+            | Self::Proxy
+            | Self::Realtime => false,
         }
     }
 
     /// Doors with a head and a body of their own.
-    pub const SIDE_DOORS: [Self; 1] = [Self::Proxy];
+    pub const SIDE_DOORS: [Self; 2] = [Self::Proxy, Self::Realtime];
 
     /// The dialect of its bodies; of errors, where bodies are passed on unread.
     #[must_use]
@@ -225,6 +234,7 @@ impl Surface {
             | Self::Embeddings
             | Self::Responses
             | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -260,6 +270,7 @@ impl Surface {
             Self::Moderations => Operation::Moderations,
             Self::Rerank | Self::CohereRerank => Operation::Rerank,
             Self::Proxy => Operation::Proxy,
+            Self::Realtime => Operation::Realtime,
         }
     }
 
@@ -288,6 +299,7 @@ impl Surface {
             Self::Transcriptions => "/audio/transcriptions",
             Self::Translations => "/audio/translations",
             Self::Proxy => "/proxy",
+            Self::Realtime => "/realtime",
         }
     }
 
@@ -309,6 +321,7 @@ impl Surface {
             | Self::OllamaChat
             | Self::OllamaEmbed
             | Self::Proxy
+            | Self::Realtime
             | Self::Moderations
             | Self::Rerank
             | Self::Images
@@ -348,6 +361,7 @@ impl Surface {
             Self::Translations => "translations",
             Self::CohereRerank => "cohere_rerank",
             Self::Proxy => "proxy",
+            Self::Realtime => "realtime",
         }
     }
 }

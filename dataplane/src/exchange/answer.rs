@@ -1,6 +1,7 @@
 //! What a provider gave back, past the commit point: from here on there is no other target.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,6 +9,7 @@ use http_body::Body;
 use providers::fault::Fault;
 use providers::passage::{StreamReader, Whole};
 use snapshot::FailureClass;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Refusal;
 
@@ -44,6 +46,23 @@ pub enum Answer {
     Stream(Box<Streaming>),
     /// Passed on as it is.
     Raw(Box<Raw>),
+}
+
+/// Bytes in both directions, whatever carries them.
+pub trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Link for T {}
+
+/// A session with a provider that is open: frames of a WebSocket go over it from here on. Dropping it ends the session.
+pub struct Session {
+    /// To the provider.
+    pub link: Box<dyn Link>,
+    /// What the client may call the model that answers: as it asked, and as the provider knows it.
+    pub models: [String; 2],
+    /// The longest silence of either side.
+    pub idle: Duration,
+    /// What is left of the time for all of it.
+    pub total: Duration,
 }
 
 /// An answer that nobody reads on its way: a file, sound, or whatever was asked for by its path.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use snapshot::{Operation, ProviderId};
+use snapshot::{KeyHash, Operation, ProviderId};
 
 use crate::live::LiveKey;
 
 /// A known, valid key. Whoever holds one was let in.
 #[derive(Debug, Clone)]
 pub struct Grant {
+    /// What it is found by.
+    pub hash: KeyHash,
     /// The key with its allow-lists.
     pub key: Arc<LiveKey>,
 }

@@ -60,6 +60,8 @@ pub struct Outcome {
     pub usage: Option<Usage>,
     /// What is counted otherwise than in tokens.
     pub measured: Option<Measured>,
+    /// Some of what was used has prices that nobody here knows, so that the whole has none.
+    pub unpriced: bool,
     /// From the head of the request to the last byte of the answer.
     pub total: Duration,
     /// From the head of the request to the first byte of the answer.

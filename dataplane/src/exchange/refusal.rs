@@ -19,7 +19,7 @@ pub enum Refusal {
         /// What it takes.
         allowed: &'static str,
     },
-    /// Neither `Authorization: Bearer` nor `x-api-key`.
+    /// In none of the headers that could show it.
     KeyMissing,
     /// Looks like one of our keys and its checksum is wrong.
     KeyMistyped,
@@ -74,6 +74,21 @@ pub enum Refusal {
         /// Its name.
         header: String,
         /// Why, and the way out.
+        why: String,
+    },
+    /// A path of OpenAI's that this gateway has no door for, on purpose.
+    PathNotServed {
+        /// Why, and the way out.
+        why: &'static str,
+    },
+    /// The path is for a WebSocket, and the request asks for none, or not properly.
+    NotAWebSocket {
+        /// What is amiss.
+        why: &'static str,
+    },
+    /// A query says something that the gateway does not pass on.
+    BadQuery {
+        /// What and why.
         why: String,
     },
     /// A path that could lead elsewhere than it says.

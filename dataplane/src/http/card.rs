@@ -95,7 +95,7 @@ fn endpoints(mode: Option<Mode>, speaks: &BTreeSet<Surface>, grant: &Grant) -> V
     let leads = |door: &Surface| {
         Passage::leads(*door, speaks) && mode.is_none_or(|mode| serves(mode, door.operation())) && grant.allows_operation(door.operation())
     };
-    Surface::DOORS.into_iter().filter(leads).map(|door| format!("/v1{}", door.path())).collect()
+    Surface::DOORS.into_iter().chain([Surface::Realtime]).filter(leads).map(|door| format!("/v1{}", door.path())).collect()
 }
 
 /// Whether models of this kind take part in an operation.
@@ -109,7 +109,8 @@ fn serves(mode: Mode, operation: Operation) -> bool {
         Mode::Transcription | Mode::Speech => operation == Operation::Audio,
         Mode::Rerank => operation == Operation::Rerank,
         Mode::Moderation => operation == Operation::Moderations,
-        Mode::Realtime | Mode::Other => false,
+        Mode::Realtime => operation == Operation::Realtime,
+        Mode::Other => false,
     }
 }
 

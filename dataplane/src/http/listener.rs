@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::respond::{Door, handle};
+use super::sessions::Sessions;
 use super::streams::{Carried, Stream, Streams};
 
 /// How far the process is on its way out.
@@ -43,6 +45,9 @@ pub struct Bounds {
     /// Cores that connections are spread over.
     pub cores: u16,
 }
+
+/// How long sessions have to say that they end, once nobody waits any longer; a moment more than they take.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// Largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -101,7 +106,12 @@ pub async fn accept(
     let mut now = leaving;
     tokio::select! {
         () = async { while open.join_next().await.is_some() {} } => {}
-        _ = now.wait_for(|leaving| *leaving >= Leaving::Now) => open.shutdown().await,
+        _ = now.wait_for(|leaving| *leaving >= Leaving::Now) => {
+            // Calls are cut off; sessions say that they end.
+            let last = async { while open.join_next().await.is_some() {} };
+            drop(tokio::time::timeout(LAST_WORDS, last).await);
+            open.shutdown().await;
+        }
     }
 }
 
@@ -170,36 +180,52 @@ where
     let http2 = Arc::new(AtomicBool::new(false));
     let streams = Arc::new(Streams::default());
     let (seen, carried) = (http2.clone(), streams.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let sessions = Sessions::new(leaving.clone());
+    let switching = sessions.clone();
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(switching.clone());
+        }
         let stream = (request.version() == http::Version::HTTP_2).then(|| {
             seen.store(true, Relaxed);
             carried.open(door.rooms.process.calls(), bounds.cores)
         });
         carry(door.clone(), request, stream)
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // HTTP/2 is asked to go elsewhere (GOAWAY) as soon as leaving is announced, or when a connection carries more than its
     // share: its open streams go on, new ones come on new connections. HTTP/1.1 is told by a header on its next answer, and
     // closed when idle only once accepting ends.
     let mut patience = Leaving::Announced;
-    loop {
+    let over = loop {
         tokio::select! {
-            _ = connection.as_mut() => return,
+            _ = connection.as_mut() => break true,
             () = streams.greed() => {
                 connection.as_mut().graceful_shutdown();
-                break;
+                break false;
             }
             _ = leaving.wait_for(|leaving| *leaving >= patience) => {
                 if http2.load(Relaxed) || patience >= Leaving::Closing {
                     connection.as_mut().graceful_shutdown();
-                    break;
+                    break false;
                 }
                 patience = Leaving::Closing;
             }
         }
+    };
+    if !over {
+        let cut_off = async {
+            if leaving.wait_for(|leaving| *leaving >= Leaving::Now).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            _ = connection => {}
+            () = cut_off => {}
+        }
     }
-    drop(connection.await);
+    sessions.ended().await;
 }
 
 /// Answers a request on its stream. The future of the answer is made where it is polled: one that was made before and

@@ -76,7 +76,7 @@ fn written(value: &impl Serialize) -> Bytes {
 }
 
 /// Percent-escapes read; what is none stays as it stands.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

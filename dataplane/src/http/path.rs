@@ -14,6 +14,8 @@ pub(super) enum Asked<'a> {
     Models,
     /// One model by its name.
     Model(&'a str),
+    /// A session.
+    Session,
     /// A path of a provider.
     Path {
         /// Its name.
@@ -37,7 +39,11 @@ pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Ref
         let (provider, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         return Ok(Asked::Path { provider, path });
     }
+    if let Some(why) = path.strip_prefix("/v1/realtime/").and_then(beside_the_gateway) {
+        return Err(Refusal::PathNotServed { why });
+    }
     let asked = match path {
+        "/v1/realtime" => Asked::Session,
         "/v1/models" | "/v1/models/" => Asked::Models,
         _ => match path.strip_prefix("/v1/models/") {
             Some(model) => Asked::Model(model),
@@ -45,6 +51,19 @@ pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Ref
         },
     };
     if method == Method::GET || method == Method::HEAD { Ok(asked) } else { Err(Refusal::MethodNotAllowed { allowed: "GET" }) }
+}
+
+/// Why a path below that of sessions is none of this gateway's.
+fn beside_the_gateway(below: &str) -> Option<&'static str> {
+    match below.split('/').next().unwrap_or_default() {
+        "client_secrets" | "sessions" | "transcription_sessions" => Some(
+            "keys that open sessions at the provider are not handed out: what a client does with one goes past this gateway, its limits and its receipts; open a WebSocket at /v1/realtime with a virtual key",
+        ),
+        "calls" => Some(
+            "calls over WebRTC and SIP are not served: their sound goes past this gateway, its limits and its receipts; open a WebSocket at /v1/realtime",
+        ),
+        _ => None,
+    }
 }
 
 /// The dialect of errors for a path, also for one that is none.
@@ -111,6 +130,18 @@ mod tests {
         }
         let Err(Refusal::UnknownPath { path }) = parse(&Method::GET, &"/é".repeat(500)) else { panic!("no such path") };
         assert_eq!(path.chars().count(), PATH_SHOWN_MAX);
+    }
+
+    #[test]
+    fn what_would_lead_past_the_gateway_is_refused_by_name() {
+        for path in ["client_secrets", "sessions", "transcription_sessions", "calls", "calls/rtc_1/accept"] {
+            let path = format!("/v1/realtime/{path}");
+            assert!(matches!(parse(&Method::POST, &path), Err(Refusal::PathNotServed { .. })), "{path}");
+        }
+        assert_eq!(parse(&Method::GET, "/v1/realtime").ok(), Some(Asked::Session));
+        for path in ["/v1/realtime/", "/v1/realtime/sessionsx", "/v1/realtimes"] {
+            assert!(matches!(parse(&Method::POST, path), Err(Refusal::UnknownPath { .. })), "{path}");
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub fn tell_in_stream(fault: &Fault, reader: &StreamReader, surface: Surface, ca
 fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
     match refusal {
         Refusal::UnknownPath { .. } => (StatusCode::NOT_FOUND, MISSING, "unknown_path"),
+        Refusal::PathNotServed { .. } => (StatusCode::NOT_FOUND, MISSING, "path_not_served"),
         Refusal::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         Refusal::KeyMissing => (StatusCode::UNAUTHORIZED, AUTH, "missing_api_key"),
         Refusal::KeyMistyped => (StatusCode::UNAUTHORIZED, AUTH, "mistyped_api_key"),
@@ -89,6 +90,8 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::ModelAmbiguous { .. } | Refusal::ProviderAmbiguous { .. } => (StatusCode::BAD_REQUEST, INVALID, "model_ambiguous"),
         Refusal::ProviderUnknown { .. } => (StatusCode::BAD_REQUEST, INVALID, "provider_not_found"),
         Refusal::HeaderNotTaken { .. } => (StatusCode::BAD_REQUEST, INVALID, "unsupported_header"),
+        Refusal::NotAWebSocket { .. } => (StatusCode::UPGRADE_REQUIRED, INVALID, "websocket_required"),
+        Refusal::BadQuery { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_query"),
         Refusal::BadPath { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_path"),
         Refusal::NoSuchProvider { .. } => (StatusCode::NOT_FOUND, MISSING, "provider_not_found"),
         Refusal::PathNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "path_not_allowed"),
@@ -162,7 +165,7 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         Refusal::UnknownPath { path } => (nothing_at(&path), None),
         Refusal::MethodNotAllowed { allowed } => (format!("this path takes {allowed} only"), None),
         Refusal::KeyMissing => {
-            ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...` or as `x-api-key`".to_owned(), None)
+            ("no API key; send your virtual key as `Authorization: Bearer sk-ptl-...`, as `x-api-key` or as `api-key`".to_owned(), None)
         }
         Refusal::KeyMistyped => {
             ("the API key is mistyped: its checksum does not fit its text; copy it again, whole and without spaces".to_owned(), None)
@@ -202,6 +205,9 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         ),
         Refusal::ProviderUnknown { name, named_by, known } => (unknown_provider(&name, &known), Some(named_by.to_owned())),
         Refusal::HeaderNotTaken { header, why } => (format!("the header `{header}` is not taken: {why}"), Some(header)),
+        Refusal::PathNotServed { why } => (why.to_owned(), None),
+        Refusal::NotAWebSocket { why } => (format!("this path takes a WebSocket over HTTP/1.1: {why}"), None),
+        Refusal::BadQuery { why } => (format!("the query is not taken: {why}"), None),
         Refusal::BadPath { why } => (format!("the path is not passed through: {why}"), None),
         Refusal::NoSuchProvider { name } => (no_such_provider(&name), None),
         Refusal::PathNotAllowed { provider, path, method } => (path_not_allowed(&provider, &path, &method), None),
@@ -229,7 +235,7 @@ fn unknown_provider(name: &str, known: &[String]) -> String {
 
 fn nothing_at(path: &str) -> String {
     format!(
-        "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, GET /v1/models lists the models, and /proxy/<provider>/<path> passes through what a provider allows"
+        "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, sessions to /v1/realtime, GET /v1/models lists the models, and /proxy/<provider>/<path> passes through what a provider allows"
     )
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -15,8 +15,9 @@ use snapshot::{Dialect, Surface};
 use super::body::ReplyBody;
 use super::intake::{BodyLimits, Unread};
 use super::path::{self, Asked};
+use super::sessions::Upgrade;
 use super::spool::Spool;
-use super::{cors, models, refusal, through};
+use super::{cors, models, realtime, refusal, through};
 use crate::auth;
 use crate::exchange::{CallId, ClientRequestId, Refusal};
 use crate::live::Live;
@@ -42,7 +43,8 @@ pub struct Door {
 /// # Errors
 /// Never.
 pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Response<ReplyBody>, Infallible> {
-    let (head, incoming) = request.into_parts();
+    let (mut head, incoming) = request.into_parts();
+    let upgrade = Upgrade::of(&mut head);
     let rooms = &door.rooms;
     let call = CallId::new(rooms.clock.unix_ms(), rooms.dice.roll());
     let id_in = |name: &str| head.headers.get(name).and_then(|value| ClientRequestId::new(value.as_bytes()));
@@ -55,8 +57,9 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     let mut reply = match live {
         None => refuse(Refusal::NotReady, path::dialect(head.uri.path()), &call, None),
         Some(_) if origin.is_some() && cors::is_preflight(&head.method, &head.headers) => preflight(head.uri.path(), &head.headers),
-        Some(live) => answer(&door, &head, incoming, live, call, client_request).await,
+        Some(live) => answer(&door, (&head, upgrade), incoming, live, call, client_request).await,
     };
+    let switched = reply.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = reply.headers_mut();
     headers.insert("x-request-id", request_id);
     if let Ok(id) = HeaderValue::from_str(call.as_str()) {
@@ -71,7 +74,7 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
     if let Some(origin) = origin {
         cors::tell(headers, origin);
     }
-    if head.version < Version::HTTP_2 && door.draining.load(Relaxed) {
+    if head.version < Version::HTTP_2 && door.draining.load(Relaxed) && !switched {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(reply)
@@ -79,7 +82,7 @@ pub async fn handle(door: Arc<Door>, request: Request<Incoming>) -> Result<Respo
 
 async fn answer(
     door: &Door,
-    head: &Parts,
+    (head, upgrade): (&Parts, Option<Upgrade>),
     incoming: Incoming,
     live: Arc<Live>,
     call: CallId,
@@ -90,6 +93,7 @@ async fn answer(
     let surface = match &asked {
         Ok(Asked::Call(surface)) => Some(*surface),
         Ok(Asked::Path { .. }) => Some(Surface::Proxy),
+        Ok(Asked::Session) => Some(Surface::Realtime),
         Ok(Asked::Models | Asked::Model(_)) | Err(_) => None,
     };
     let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
@@ -107,6 +111,7 @@ async fn answer(
             }
             Err(refusal) => Err(refusal),
         },
+        Ok(Asked::Session) => opened(rooms, head, upgrade, &mut entry).await,
         Ok(Asked::Models) => listed(rooms, head, &live, None, &mut entry),
         Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model), &mut entry),
         Err(refusal) => Err(refusal),
@@ -156,6 +161,20 @@ fn relayed(mut reply: serve::Reply) -> Response<ReplyBody> {
     response
 }
 
+/// Opens a session, and leaves it to a task of its own.
+async fn opened(rooms: &Rooms, head: &Parts, upgrade: Option<Upgrade>, entry: &mut Option<Entry>) -> Result<Response<ReplyBody>, Refusal> {
+    let hand = realtime::read(head)?;
+    let upgrade = upgrade.ok_or(Refusal::NotAWebSocket { why: "the connection cannot be switched" })?;
+    let opening = serve::open(rooms, entry, hand.model.clone(), &hand.headers);
+    let mut opened = Box::pin(opening).await?;
+    opened.answered_with(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+    upgrade.carry(opened);
+    let mut response = Response::new(ReplyBody::full(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    hand.answer(response.headers_mut());
+    Ok(response)
+}
+
 fn listed(
     rooms: &Rooms,
     head: &Parts,
@@ -177,6 +196,8 @@ fn listed(
 
 fn refuse(refusal: Refusal, dialect: Dialect, call: &CallId, entry: Option<Entry>) -> Response<ReplyBody> {
     let allowed = if let Refusal::MethodNotAllowed { allowed } = &refusal { Some(*allowed) } else { None };
+    // Who must switch is told to what.
+    let switch = matches!(refusal, Refusal::NotAWebSocket { .. });
     let told = refusal::tell(refusal, dialect, call.as_str());
     if let Some(entry) = entry {
         entry.end_at_door(told.status.as_u16(), told.ending, told.body.len() as u64);
@@ -185,6 +206,9 @@ fn refuse(refusal: Refusal, dialect: Dialect, call: &CallId, entry: Option<Entry
     if let Some(wait) = told.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if switch {
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     if let Some(allowed) = allowed {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

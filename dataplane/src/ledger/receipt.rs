@@ -80,8 +80,8 @@ impl<'a> Receipt<'a> {
         let unit = unit.and_then(|(measured, attempt)| Some((measured, attempt.provider.unit_price(&attempt.model, measured.unit)?)));
         // Who tells tokens bills tokens.
         let tokens = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
-        let cost = tokens.or_else(|| unit.map(|(measured, price)| cost_of_units(measured, price)));
-        Self { from: outcome, outcome: word, code, cost, priced: price.is_some() || unit.is_some() }
+        let cost = tokens.or_else(|| unit.map(|(measured, price)| cost_of_units(measured, price))).filter(|_| !outcome.unpriced);
+        Self { from: outcome, outcome: word, code, cost, priced: !outcome.unpriced && (price.is_some() || unit.is_some()) }
     }
 
     /// Appends the line, with its line feed.

@@ -12,7 +12,9 @@ pub(super) fn path(kind: &ProviderKind, surface: Surface, model: &str, stream: b
     let (below, keep) = match kind {
         ProviderKind::VertexAi(_) => (of_vertex(surface, stream)?, &b"@"[..]),
         ProviderKind::Bedrock(_) if surface == Surface::Embeddings => (format!("/model/{MODEL}/invoke"), &b""[..]),
+        ProviderKind::AzureOpenAi(azure) if surface == Surface::Realtime => (session_of_azure(&azure.api)?, &b""[..]),
         ProviderKind::AzureOpenAi(azure) => (of_azure(&azure.api, surface), &b""[..]),
+        _ if surface == Surface::Realtime => (format!("{}?model={MODEL}", surface.path()), &b""[..]),
         ProviderKind::OpenAi(_)
         | ProviderKind::OpenAiCompatible(_)
         | ProviderKind::Anthropic(_)
@@ -45,6 +47,33 @@ fn of_azure(api: &AzureApi, surface: Surface) -> String {
     }
 }
 
+/// A session names its model, or its deployment, in the query.
+fn session_of_azure(api: &AzureApi) -> Option<String> {
+    match api {
+        AzureApi::V1 { version: None } => Some(format!("/openai/v1/realtime?model={MODEL}")),
+        AzureApi::V1 { version: Some(version) } => Some(format!("/openai/v1/realtime?api-version={version}&model={MODEL}")),
+        AzureApi::Deployments { version } => Some(format!("/openai/realtime?api-version={version}&deployment={MODEL}")),
+        AzureApi::Models { .. } => None,
+    }
+}
+
+/// Whether such a provider takes sessions by itself, whatever its surfaces say.
+pub(super) fn has_sessions(kind: &ProviderKind) -> bool {
+    match kind {
+        ProviderKind::OpenAi(_) => true,
+        ProviderKind::AzureOpenAi(azure) => session_of_azure(&azure.api).is_some(),
+        ProviderKind::OpenAiCompatible(_)
+        | ProviderKind::Anthropic(_)
+        | ProviderKind::Gemini(_)
+        | ProviderKind::Bedrock(_)
+        | ProviderKind::Cohere(_)
+        | ProviderKind::VertexAi(_)
+        | ProviderKind::Mistral(_)
+        | ProviderKind::Ollama(_)
+        | ProviderKind::Simulated(_) => false,
+    }
+}
+
 /// Each publisher's models have a place of their own.
 fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
     let (publisher, verb) = match (surface, stream) {
@@ -65,6 +94,7 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::OllamaChat
             | Surface::OllamaEmbed
             | Surface::Proxy
+            | Surface::Realtime
             | Surface::Moderations
             | Surface::Rerank
             | Surface::Images

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use snapshot::{AzureApi, Provider, ProviderKind, Surface};
 
+use super::paths;
+
 const PICTURES: [Surface; 3] = [Surface::Images, Surface::ImageEdits, Surface::ImageVariations];
 const SOUND: [Surface; 3] = [Surface::Speech, Surface::Transcriptions, Surface::Translations];
 
@@ -30,6 +32,9 @@ pub(super) fn of(provider: &Provider) -> BTreeSet<Surface> {
         | ProviderKind::Bedrock(_)
         | ProviderKind::VertexAi(_)
         | ProviderKind::Ollama(_) => {}
+    }
+    if paths::has_sessions(&provider.kind) {
+        speaks.insert(Surface::Realtime);
     }
     speaks
 }

@@ -58,6 +58,7 @@ impl Entry {
             ending: Ending::ClientGone,
             usage: None,
             measured: None,
+            unpriced: false,
             total: std::time::Duration::ZERO,
             first_byte: None,
             upstream_wait: std::time::Duration::ZERO,
@@ -145,11 +146,12 @@ impl Closing for Entry {
     }
 
     fn end(&mut self, ended: Ended) {
-        let Ended { facts: Facts { usage, measured, model, .. }, bytes, how } = ended;
+        let Ended { facts: Facts { usage, measured, model, .. }, bytes, how, unpriced } = ended;
         let measured = measured.or(self.spoken);
         self.note(|outcome| {
             outcome.usage = usage;
             outcome.measured = measured;
+            outcome.unpriced = unpriced;
             outcome.model_served = model.map(Into::into);
             outcome.answer_bytes = bytes;
             outcome.ending = match how {

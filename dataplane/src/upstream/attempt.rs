@@ -67,7 +67,7 @@ impl Headers {
     }
 
     /// Puts them in the place of what is there; one that came on several lines stays on several.
-    fn put(&self, headers: &mut HeaderMap) {
+    pub(super) fn put(&self, headers: &mut HeaderMap) {
         let mut last = None;
         for (name, value) in &self.passed_on {
             if last == Some(name) {
@@ -264,11 +264,11 @@ impl Limits {
         Self { timeouts, idle: Duration::from_millis(timeouts.idle_ms.into()), total, begun }
     }
 
-    fn connect(&self, now: Instant) -> Instant {
+    pub(super) fn connect(&self, now: Instant) -> Instant {
         self.begun.min(now + Duration::from_millis(self.timeouts.connect_ms.into()))
     }
 
-    fn first_byte(&self, now: Instant) -> Instant {
+    pub(super) fn first_byte(&self, now: Instant) -> Instant {
         self.begun.min(now + Duration::from_millis(self.timeouts.first_byte_ms.into()))
     }
 }

@@ -77,6 +77,11 @@ pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Dialled, DialError>> 
 pub trait Dial: Send + Sync + 'static {
     /// Opens one to the origin.
     fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a>;
+
+    /// The same, and never HTTP/2: a session is opened over HTTP/1.1.
+    fn dial_http1<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a> {
+        self.dial(origin)
+    }
 }
 
 /// What a look-up takes: boxed, because tests answer it otherwise.
@@ -116,14 +121,17 @@ impl Network {
         Self { trust, names: Box::new(names) }
     }
 
-    async fn connect(&self, origin: &Origin) -> Result<Dialled, DialError> {
+    async fn connect(&self, origin: &Origin, http1: bool) -> Result<Dialled, DialError> {
         let endpoint = &origin.endpoint;
         let tcp = self.tcp(origin).await?;
         match endpoint.scheme {
             Scheme::Http => Ok(Dialled { io: Box::new(tcp), http2: false }),
             Scheme::Https => {
                 let failed = |source| DialError::Tls { host: endpoint.host.clone(), source };
-                let config = self.trust.client(origin).map_err(|error| failed(io::Error::other(error)))?;
+                let mut config = self.trust.client(origin).map_err(|error| failed(io::Error::other(error)))?;
+                if http1 {
+                    Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
+                }
                 let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
                 let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.map_err(failed)?;
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -162,6 +170,10 @@ impl Network {
 
 impl Dial for Network {
     fn dial<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a> {
-        Box::pin(self.connect(origin))
+        Box::pin(self.connect(origin, false))
+    }
+
+    fn dial_http1<'a>(&'a self, origin: &'a Arc<Origin>) -> Dialling<'a> {
+        Box::pin(self.connect(origin, true))
     }
 }

@@ -124,6 +124,11 @@ impl House {
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
+    /// The process is on its way out.
+    pub fn leave(&self, how: Leaving) {
+        self.leaving.send_replace(how);
+    }
+
     /// Lets everybody do what there is to do now; the clock moves by one millisecond.
     pub async fn settle(&self) {
         elapse(1).await;

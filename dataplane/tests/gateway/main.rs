@@ -32,6 +32,7 @@ mod portkey;
 mod provider;
 mod proxy;
 mod quirks;
+mod realtime;
 mod receipts;
 mod revisions;
 mod tenancy;

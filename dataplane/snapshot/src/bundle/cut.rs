@@ -85,6 +85,9 @@ pub(super) const NATIVE_EMBEDDINGS: &str = "native-embeddings";
 /// The feature of a provider that differs from the dialect it speaks, or whose prices are another's.
 pub(super) const PROVIDER_QUIRKS: &str = "provider-quirks";
 
+/// The feature of a provider whose surfaces name sessions, and of a key that may have them.
+pub(super) const SESSIONS: &str = "sessions";
+
 /// The feature of a provider that paths are passed through to, and of a key that may do so: a reader of before knows neither.
 pub(super) const PASS_THROUGH: &str = "pass-through";
 
@@ -139,7 +142,8 @@ fn key_requires(key: &Key) -> Vec<&'static str> {
     let operations = || key.allow.operations.iter().flatten();
     let later = operations().any(|operation| operation.is_of_the_later_doors());
     let passes = operations().any(|operation| *operation == Operation::Proxy);
-    [later.then_some(LATER_DOORS), passes.then_some(PASS_THROUGH)].into_iter().flatten().collect()
+    let sessions = operations().any(|operation| *operation == Operation::Realtime);
+    [later.then_some(LATER_DOORS), passes.then_some(PASS_THROUGH), sessions.then_some(SESSIONS)].into_iter().flatten().collect()
 }
 
 fn provider_requires(provider: &Provider) -> Vec<&'static str> {
@@ -167,6 +171,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if !quirks.is_empty() || *drops || catalog.is_some() {
         requires.push(PROVIDER_QUIRKS);
+    }
+    if surfaces.contains(&Surface::Realtime) {
+        requires.push(SESSIONS);
     }
     if proxy.is_some() {
         requires.push(PASS_THROUGH);

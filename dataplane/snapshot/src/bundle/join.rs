@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::cut::{
     BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER,
-    PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN,
+    PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN, SESSIONS,
 };
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
@@ -26,6 +26,7 @@ pub const FEATURES: &[&str] = &[
     NATIVE_EMBEDDINGS,
     LATER_DOORS,
     PASS_THROUGH,
+    SESSIONS,
 ];
 
 /// A bundle that is whole.

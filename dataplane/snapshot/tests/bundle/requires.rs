@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use snapshot::bundle::{Because, EntryKind, Refused};
 use snapshot::{
-    AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, Operation, PathPattern, ProviderKind, Proxy, Scheme, Site, Verb,
+    AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, Operation, PathPattern, ProviderKind, Proxy, Scheme, Site, Surface, Verb,
 };
 
 use crate::sample::{Store, gateway_id, key_id, policy_id, provider_id, small};
@@ -113,6 +113,22 @@ fn what_is_passed_through_requires_a_reader_that_knows_it() {
         store.forge_part(kind.part_of(id), |body| {
             let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == id).expect("there");
             assert_eq!(entry["requires"], json!(["pass-through"]));
+        });
+    }
+}
+
+#[test]
+fn sessions_that_are_named_require_a_reader_that_knows_them() {
+    let mut config = small();
+    config.0.providers.get_mut(&provider_id("one")).expect("there").surfaces.insert(Surface::Realtime);
+    let key = Arc::make_mut(config.0.keys.get_mut(&key_id("free")).expect("there"));
+    key.allow.operations = Some(BTreeSet::from([Operation::Realtime]));
+    let mut store = Store::of(&config);
+    assert_eq!(store.join().expect("this reader knows them").snapshot, config.0);
+    for (kind, id) in [(EntryKind::Provider, "ai/one"), (EntryKind::Key, "team-a/free")] {
+        store.forge_part(kind.part_of(id), |body| {
+            let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == id).expect("there");
+            assert_eq!(entry["requires"], json!(["sessions"]));
         });
     }
 }
