@@ -5,6 +5,7 @@ pub mod cache_policy;
 pub mod identity;
 pub mod llm_gateway;
 pub mod llm_provider;
+pub mod price;
 pub mod proxy;
 pub mod quirk;
 pub mod routing_policy;

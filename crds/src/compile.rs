@@ -8,6 +8,7 @@ mod identity;
 mod key;
 mod memo;
 mod policy;
+mod price;
 mod provider;
 mod proxy;
 mod recover;

@@ -9,7 +9,7 @@ use crate::exchange::{Ending, Outcome};
 use crate::telemetry::log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
-pub use price::cost;
+pub use price::{Cost, cost};
 pub use receipt::{FIELDS, Receipt};
 
 /// Where receipts go.
@@ -37,7 +37,12 @@ pub fn close(books: &Books, outcome: &Outcome) {
         && (outcome.usage.is_some() || outcome.measured.is_some())
     {
         let usage = outcome.usage.unwrap_or_default();
-        metrics.provider(&attempt.provider.provider.id).used(&usage, outcome.measured, receipt.cost.map(|cost| cost.0));
+        metrics.provider(&attempt.provider.provider.id).used(
+            &usage,
+            outcome.measured,
+            receipt.cost.map_or(0, |cost| cost.0),
+            receipt.priced,
+        );
     }
     if let (Some(unanswered), Some(policy)) = (&outcome.unanswered, outcome.key.as_ref().and_then(|key| key.key.policy.as_ref())) {
         metrics.rules_unanswered.with_label_values(&[policy.as_str(), unanswered.why]).inc();

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use providers::passage::Whole;
 
 use crate::exchange::{Answer, Grant, Refusal, Room};
 use crate::live::KeyGauges;
@@ -212,8 +211,10 @@ impl<P> AnswerRoom<P> {
     #[must_use]
     pub fn keep(self, answer: Answer) -> Answer {
         match (self.taken, answer) {
-            (Some(permit), Answer::Whole(Whole { body, facts, estimate })) => {
-                Answer::Whole(Whole { body: Bytes::from_owner(Kept { body, _permit: permit }), facts, estimate })
+            (Some(permit), Answer::Whole(mut whole)) => {
+                let body = std::mem::take(&mut whole.body);
+                whole.body = Bytes::from_owner(Kept { body, _permit: permit });
+                Answer::Whole(whole)
             }
             (_, answer) => answer,
         }

@@ -8,6 +8,7 @@ mod index;
 mod known;
 mod paths;
 mod policy;
+mod prices;
 mod provider;
 mod speaks;
 

@@ -108,7 +108,7 @@ impl Upstream {
         for (place, attempt) in plan.attempts.iter().enumerate() {
             if let (Surface::CountTokens, Body::Here(body), false) = (call.surface, &call.body, attempt.provider.counts_tokens()) {
                 trace.attempt = Some(attempt.clone());
-                return Ok(Answer::Whole(count::estimate(body)));
+                return Ok(Answer::Whole(Box::new(count::estimate(body))));
             }
             let provider = &attempt.provider;
             let target = Target { speaks: provider.speaks(&attempt.model), ..Target::of(&provider.provider) };

@@ -4,19 +4,27 @@
 //! and nothing at start. `catalog-refresh` writes it from a price list.
 
 mod ability;
+pub mod check;
+mod more;
 pub mod presets;
 pub mod units;
 
 mod near;
 
-use snapshot::{Model, ModelName, NanoUsd, Price, Provider, ProviderKind};
+use std::str::Split;
+
+use snapshot::{Model, ModelName, NanoUsd, Price, Provider, ProviderKind, Rates};
 
 pub use ability::{Capabilities, Capability, Mode};
+pub use more::{MORE, Word};
+pub use snapshot::LongPrompt as Tier;
+
+use more::More;
 
 /// One model a line: provider, model, then prices in nano-dollars per million tokens (input, output, cached input, cache
 /// write), context and largest answer in tokens, prices of long prompts (`ABOVE:INPUT:OUTPUT:CACHED:WRITE`, one after
-/// the other with `;` between), what it is for, and what it can do (`-`: nothing of what has a word here); empty where
-/// unknown. Sorted by bytes of the first two.
+/// the other with `;` between), what it is for, what it can do (`-`: nothing of what has a word here), and prices that few
+/// models have ([`MORE`], `WORD:PRICE` likewise); empty where unknown. Sorted by bytes of the first two.
 const TABLE: &str = include_str!("models.tsv");
 
 /// What the catalog knows of a model.
@@ -26,6 +34,10 @@ pub struct Facts {
     pub price: Option<Price>,
     /// Prices of long prompts, from the shortest on.
     pub tiers: Vec<Tier>,
+    /// Prices that few models have.
+    more: More,
+    /// What it writes as text has a price.
+    writes: bool,
     /// Tokens that a conversation may have.
     pub context: Option<u32>,
     /// Tokens that an answer may have.
@@ -36,21 +48,25 @@ pub struct Facts {
     pub capabilities: Option<Capabilities>,
 }
 
-/// What the whole of a call costs once its prompt is long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tier {
-    /// Tokens of the prompt, cached ones included, above which it holds.
-    pub above: u64,
-    /// Prices per token.
-    pub price: Price,
-}
-
 impl Facts {
-    /// What a call with a prompt of so many tokens costs.
+    /// What text of a call with a prompt of so many tokens costs, served as usual.
     #[must_use]
     pub fn price_of(&self, prompt: u64) -> Option<Price> {
         self.tiers.iter().rev().find(|tier| prompt > tier.above).map(|tier| tier.price).or(self.price)
     }
+}
+
+/// What the things cost that a call used; what has no price here, nobody knows the price of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prices {
+    /// Tokens by class.
+    pub tokens: Option<Rates>,
+    /// One of the unit that it is measured in.
+    pub unit: Option<NanoUsd>,
+    /// Searches beside the answer.
+    pub searches: Option<units::Searches>,
+    /// The call as such; most cost nothing.
+    pub call: Option<NanoUsd>,
 }
 
 /// The date and a digest of the data, as receipts carry it.
@@ -63,7 +79,11 @@ pub fn version() -> &'static str {
 /// How many models are known.
 #[must_use]
 pub fn count() -> usize {
-    TABLE.lines().filter(|line| !line.starts_with('#')).count()
+    lines().count()
+}
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#'))
 }
 
 /// Looks a model up by the catalog's word for its provider (`openai`, `anthropic`) and the provider's own id. A dated id
@@ -104,7 +124,7 @@ pub fn of_declared(provider: &Provider, model: &Model) -> Option<Facts> {
 /// Names of a provider's models that are near to one that is not listed, best first.
 #[must_use]
 pub fn near(provider: &str, model: &str) -> Vec<&'static str> {
-    let rows = TABLE.lines().skip(1).map(|line| line.split('\t'));
+    let rows = lines().map(|line| line.split('\t'));
     let named = rows.filter_map(|mut fields| (fields.next()? == provider).then(|| fields.next()).flatten());
     // Most errors come after the first letters, and there are hundreds of names.
     let likely = named.filter(|name| name.bytes().zip(model.bytes()).take(2).all(|(a, b)| a.eq_ignore_ascii_case(&b)));
@@ -112,27 +132,31 @@ pub fn near(provider: &str, model: &str) -> Vec<&'static str> {
 }
 
 fn find(provider: &str, model: &str) -> Option<Facts> {
-    let wanted = (provider.as_bytes(), model.as_bytes());
-    let table = TABLE.as_bytes();
-    // The first line is the version; between `low` and `high` lie whole lines.
-    let mut low = TABLE.find('\n')? + 1;
+    line_of(TABLE, [provider, model]).map(facts)
+}
+
+/// The fields behind the key of a line in a table that is sorted by bytes of its keys, below one line that is none.
+fn line_of<const N: usize>(table: &'static str, wanted: [&str; N]) -> Option<Split<'static, char>> {
+    let wanted = wanted.map(str::as_bytes);
+    // Between `low` and `high` lie whole lines.
+    let mut low = table.find('\n')? + 1;
     let mut high = table.len();
     while low < high {
         let middle = low + (high - low) / 2;
-        let start = TABLE.get(low..middle)?.rfind('\n').map_or(low, |at| low + at + 1);
-        let end = TABLE.get(middle..high)?.find('\n').map_or(high, |at| middle + at + 1);
-        let mut fields = TABLE.get(start..end)?.trim_end().split('\t');
-        let found = (fields.next()?.as_bytes(), fields.next()?.as_bytes());
+        let start = table.get(low..middle)?.rfind('\n').map_or(low, |at| low + at + 1);
+        let end = table.get(middle..high)?.find('\n').map_or(high, |at| middle + at + 1);
+        let mut fields = table.get(start..end)?.trim_end_matches('\n').split('\t');
+        let found = [(); N].map(|()| fields.next().unwrap_or_default().as_bytes());
         match found.cmp(&wanted) {
             std::cmp::Ordering::Less => low = end,
             std::cmp::Ordering::Greater => high = start,
-            std::cmp::Ordering::Equal => return Some(facts(fields)),
+            std::cmp::Ordering::Equal => return Some(fields),
         }
     }
     None
 }
 
-fn facts<'a>(mut fields: impl Iterator<Item = &'a str>) -> Facts {
+fn facts(mut fields: impl Iterator<Item = &'static str>) -> Facts {
     let mut money = || fields.next().and_then(|text| text.parse().ok()).map(NanoUsd);
     let (input, output, cached, cache_write) = (money(), money(), money(), money());
     let price = input.map(|input| Price { input, output: output.unwrap_or(NanoUsd(0)), cached, cache_write });
@@ -143,7 +167,8 @@ fn facts<'a>(mut fields: impl Iterator<Item = &'a str>) -> Facts {
     tiers.sort_by_key(|tier| tier.above);
     let mode = Mode::of(fields.next().unwrap_or_default());
     let capabilities = Capabilities::read(fields.next().unwrap_or_default());
-    Facts { price, tiers, context, max_output, mode, capabilities }
+    let more = More::read(fields.next().unwrap_or_default());
+    Facts { price, tiers, more, writes: output.is_some(), context, max_output, mode, capabilities }
 }
 
 /// A tier; what it does not tell costs as it does without it.
@@ -179,11 +204,11 @@ mod tests {
     #[test]
     fn every_listed_model_is_found_and_the_table_is_sorted() {
         let mut last = ("", "");
-        for line in TABLE.lines().skip(1) {
+        for line in lines() {
             let mut fields = line.split('\t');
             let key = (fields.next().expect("a provider"), fields.next().expect("a model"));
             assert!(last < key, "{last:?} stands before {key:?}");
-            assert_eq!(fields.count(), 9, "{line}");
+            assert_eq!(fields.count(), 10, "{line}");
             assert!(find(key.0, key.1).is_some(), "{key:?}");
             last = key;
         }
@@ -203,7 +228,7 @@ mod tests {
         assert_eq!((told.price_of(200), told.price_of(201)), (Some(usual), Some(dear(4, 6, 3))), "above, not at");
         assert_eq!(told.price_of(301), Some(dear(5, 2, 7)));
         assert_eq!(facts("\t\t\t\t\t\t200:4:6::".split('\t')).price_of(900), None, "without a price there is none for long prompts");
-        let listed = TABLE.lines().skip(1).filter(|line| line.split('\t').nth(8).is_some_and(|tiers| !tiers.is_empty())).count();
+        let listed = lines().filter(|line| line.split('\t').nth(8).is_some_and(|tiers| !tiers.is_empty())).count();
         assert!(listed > 100, "{listed} models have prices of long prompts");
     }
 
@@ -215,7 +240,7 @@ mod tests {
         assert!(can.has(Capability::Vision) && can.has(Capability::StructuredOutput) && !can.has(Capability::Reasoning));
         let embedding = look_up("openai", "text-embedding-3-small").expect("listed");
         assert_eq!((embedding.mode, embedding.capabilities), (Some(Mode::Embedding), None));
-        let told = TABLE.lines().skip(1).filter(|line| line.rsplit('\t').next().is_some_and(|words| !words.is_empty())).count();
+        let told = lines().filter(|line| line.split('\t').nth(10).is_some_and(|words| !words.is_empty())).count();
         assert!(told > 2500, "{told} models tell what they can do");
     }
 

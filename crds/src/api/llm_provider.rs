@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{AWSAuth, EntraAuth, GoogleAuth};
+use super::price::Price;
 use super::proxy::Proxy;
 use super::quirk::{QuirkName, UnsupportedFields};
 use super::shared::{ConfigMapKeyRef, Namespaces, SecretKeyRef, Status};
@@ -316,26 +317,6 @@ pub struct Model {
     /// Prices that override the catalog's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-}
-
-/// US dollars per million tokens, as decimal text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Price {
-    /// Tokens read.
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
-    pub input_per_million: String,
-    /// Tokens written.
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
-    pub output_per_million: String,
-    /// Tokens read from the provider's cache; by default as read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
-    pub cached_input_per_million: Option<String>,
-    /// Tokens written into the provider's cache; by default as read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"))]
-    pub cache_write_per_million: Option<String>,
 }
 
 /// How long to wait, in milliseconds.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::presets::{self, KeyIn, Preset};
 use snapshot::{
-    AuthStyle, Azure, AzureApi, Endpoint, Model, ModelName, NanoUsd, Price, Provider, ProviderId, ProviderKind, Quirk, Reach, Scheme,
-    Secret, Simulated, SimulatedFault, Surface, Timeouts, Visibility,
+    AuthStyle, Azure, AzureApi, Endpoint, Model, ModelName, Provider, ProviderId, ProviderKind, Quirk, Reach, Scheme, Secret, Simulated,
+    SimulatedFault, Surface, Timeouts, Visibility,
 };
 
 use super::identity::{Identified, bedrock_of, vertex_of};
-use super::{Compiler, proxy, shown};
+use super::{Compiler, price, proxy, shown};
 use crate::api::llm_provider::{self as api, AuthType, FaultType, Header, LLMProvider, LLMProviderSpec, ProviderType, SurfaceName, Vertex};
 use crate::api::quirk::{QuirkName, UnsupportedFields};
 use crate::api::shared::{From, Namespaces};
@@ -363,24 +363,13 @@ fn quirk(name: &QuirkName) -> Quirk {
 fn model(model: &api::Model) -> Result<Model, Problem> {
     let name =
         |text: &str| ModelName::new(text).map_err(|error| Problem::Malformed { path: "spec.models".to_owned(), why: error.to_string() });
+    let (price, more_prices) = price::lower(model.price.as_ref())?;
     Ok(Model {
         name: name(&model.name)?,
         aliases: model.aliases.iter().map(|alias| name(alias)).collect::<Result<_, _>>()?,
         upstream_name: name(model.upstream_name.as_ref().unwrap_or(&model.name))?,
-        price: model.price.as_ref().map(price).transpose()?,
-    })
-}
-
-fn price(price: &api::Price) -> Result<Price, Problem> {
-    let money = |text: &String| {
-        NanoUsd::from_decimal(text)
-            .ok_or_else(|| Problem::Malformed { path: "spec.models[].price".to_owned(), why: format!("{text} is no amount of dollars") })
-    };
-    Ok(Price {
-        input: money(&price.input_per_million)?,
-        output: money(&price.output_per_million)?,
-        cached: price.cached_input_per_million.as_ref().map(money).transpose()?,
-        cache_write: price.cache_write_per_million.as_ref().map(money).transpose()?,
+        price,
+        more_prices,
     })
 }
 
@@ -391,7 +380,9 @@ fn unpriced(provider: &Provider) -> Option<Problem> {
     }
     let word = catalog::word(provider);
     let by_unit = |model: &snapshot::Model| word.is_some_and(|word| catalog::units::knows(word, model.upstream_name.as_str()));
-    let unknown = |model: &&snapshot::Model| model.price.is_none() && catalog::of_declared(provider, model).is_none() && !by_unit(model);
+    let unknown = |model: &&snapshot::Model| {
+        model.price.is_none() && model.more_prices.is_none() && catalog::of_declared(provider, model).is_none() && !by_unit(model)
+    };
     let models = provider.models.iter().filter(unknown);
     let models: Vec<String> = models.map(|model| model.upstream_name.as_str().to_owned()).collect();
     (!models.is_empty()).then(|| Problem::ModelsUnpriced { catalog: word.map(str::to_owned), models })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use snapshot::Surface;
+use snapshot::{Operation, Surface};
 
 use crate::foreign;
 use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong};
@@ -23,10 +23,31 @@ pub struct Head {
     pub as_text: bool,
     /// Letters that are to be spoken.
     pub characters: Option<u64>,
+    /// What of pictures that are to be made bears on their price.
+    pub picture: Picture,
     /// Where the value of `model` stands, quotes included. Empty: it is not there and goes in here.
     pub(crate) model_at: Range<usize>,
     /// Where `stream_options` stand.
     pub(crate) options: Options,
+}
+
+/// Pictures as a client wants them, in its words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// `1024x1024`
+    pub size: Option<Box<str>>,
+    /// `hd`
+    pub quality: Option<Box<str>>,
+}
+
+/// Words for a size or a quality are no longer, in bytes.
+const PICTURE_WORD_BYTES_MAX: usize = 32;
+
+impl Picture {
+    /// A word for one of the two; what is too long is none.
+    pub(crate) fn word(text: &str) -> Option<Box<str>> {
+        (!text.is_empty() && text.len() <= PICTURE_WORD_BYTES_MAX).then(|| text.into())
+    }
 }
 
 /// What a body says in `stream_options`.
@@ -210,10 +231,14 @@ enum Field {
     Input,
     /// Of speech alone.
     StreamFormat,
+    /// Of pictures alone.
+    Size,
+    /// Of pictures alone.
+    Quality,
 }
 
 impl Field {
-    fn bit(self) -> u8 {
+    fn bit(self) -> u16 {
         1 << self as u8
     }
 
@@ -227,20 +252,23 @@ impl Field {
             Self::MaxOutputTokens => "max_output_tokens",
             Self::Input => "input",
             Self::StreamFormat => "stream_format",
+            Self::Size => "size",
+            Self::Quality => "quality",
         }
     }
 
     fn of(surface: Surface, key: &str) -> Option<Self> {
         let all = [Self::Model, Self::Stream, Self::StreamOptions, Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
         let of_speech = [Self::Input, Self::StreamFormat].into_iter().filter(|_| surface == Surface::Speech);
-        all.into_iter().chain(of_speech).find(|field| field.name() == key)
+        let of_pictures = [Self::Size, Self::Quality].into_iter().filter(|_| surface.operation() == Operation::Images);
+        all.into_iter().chain(of_speech).chain(of_pictures).find(|field| field.name() == key)
     }
 }
 
 struct Reader {
     surface: Surface,
     head: Head,
-    seen: u8,
+    seen: u16,
 }
 
 impl Reader {
@@ -282,6 +310,15 @@ impl Reader {
                     return Ok(());
                 }
                 Ok(scanner.pass()?)
+            }
+            Field::Size | Field::Quality => {
+                if scanner.kind()? != Kind::Text {
+                    return Ok(scanner.pass()?);
+                }
+                let word = Picture::word(&scanner.text()?.decode());
+                let Picture { size, quality } = &mut self.head.picture;
+                *(if matches!(field, Field::Size) { size } else { quality }) = word;
+                Ok(())
             }
             Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens => match scanner.kind()? {
                 Kind::Number => {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use crate::head::{BadBody, Head};
+use crate::head::{BadBody, Head, Picture};
 
 use part::{Field, Part};
 
@@ -289,6 +289,8 @@ impl Reader {
                     _ => return Err(wrong("true or false")),
                 }
             }
+            Field::Size => self.head.picture.size = Picture::word(text),
+            Field::Quality => self.head.picture.quality = Picture::word(text),
             Field::ResponseFormat => self.head.as_text = matches!(text, "text" | "srt" | "vtt"),
         }
         Ok(())

@@ -276,7 +276,7 @@ impl Passage {
     #[must_use]
     pub fn stream_reader(&self) -> StreamReader {
         StreamReader(match self {
-            Self::Same(same) => Reader::Same(same.stream()),
+            Self::Same(same) => Reader::Same(Box::new(same.stream())),
             Self::Translated(Translated { told: Told::Chat(translation), upstream, quirks, .. }) => {
                 let framing = match upstream {
                     Surface::Converse => Framing::Binary(eventstream::Frames::default()),
@@ -317,7 +317,7 @@ pub struct StreamReader(Reader);
 
 #[derive(Debug)]
 enum Reader {
-    Same(SameStream),
+    Same(Box<SameStream>),
     Translated {
         framing: Framing,
         stream: Box<Stream>,

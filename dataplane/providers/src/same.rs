@@ -1,6 +1,7 @@
 //! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
 //! are read for usage, the model, the end and errors.
 
+mod searches;
 mod seen;
 mod splice;
 
@@ -178,7 +179,7 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
     };
     let usage = seen.usage.and_then(|range| {
         let json = &body[range];
-        match surface {
+        let told = match surface {
             Surface::Messages => {
                 let mut usage = AnthropicUsage::default();
                 usage.take(json);
@@ -191,20 +192,19 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
             Surface::CountTokens | Surface::Proxy | Surface::Realtime => None,
+            Surface::Responses => searches::added(usage::of_openai(json), body),
+            Surface::Images | Surface::ImageEdits | Surface::ImageVariations => usage::of_pictures(json),
+            Surface::Speech => usage::of_speech(json),
             Surface::ChatCompletions
             | Surface::Completions
             | Surface::Embeddings
-            | Surface::Responses
             | Surface::Moderations
             | Surface::Rerank
-            | Surface::Images
-            | Surface::ImageEdits
-            | Surface::ImageVariations
-            | Surface::Speech
             | Surface::Transcriptions
             | Surface::Translations
             | Surface::CohereRerank => usage::of_openai(json),
-        }
+        };
+        usage::served(told, seen.service.as_deref())
     });
     Ok(Facts { usage, measured, model: seen.model })
 }
@@ -410,6 +410,7 @@ impl SameStream {
             self.facts.model = seen.model.filter(|model| !model.is_empty());
         }
         let told = seen.usage.or_else(|| nested_usage(data, seen.inner)).and_then(|range| usage::of_openai(&data[range]));
+        let told = usage::served(told, seen.service.as_deref());
         if told.is_some() {
             self.facts.usage = told;
             if self.hide_usage && seen.no_choices {
@@ -450,8 +451,9 @@ impl SameStream {
         } else if self.surface != Surface::Responses {
             self.look_at_media(kind, seen.usage.map(|range| &data[range]));
         } else {
-            if let Some((inner, Seen { usage: Some(range), .. })) = &inside {
-                self.facts.usage = usage::of_openai(&inner[range.clone()]).or(self.facts.usage);
+            if let Some((inner, Seen { usage: Some(range), service, .. })) = &inside {
+                let told = usage::served(usage::of_openai(&inner[range.clone()]), service.as_deref());
+                self.facts.usage = searches::added(told, inner).or(self.facts.usage);
             }
             self.done |= matches!(kind, b"response.completed" | b"response.incomplete" | b"response.failed" | b"response.cancelled");
         }
@@ -469,7 +471,20 @@ impl SameStream {
             self.facts.measured = measure::images(self.pictures);
         }
         if let Some(usage) = usage {
-            self.facts.usage = usage::of_openai(usage).or(self.facts.usage);
+            let told = match self.surface.operation() {
+                Operation::Images => usage::of_pictures(usage),
+                Operation::Audio if self.surface == Surface::Speech => usage::of_speech(usage),
+                Operation::Audio
+                | Operation::Rerank
+                | Operation::Chat
+                | Operation::Completions
+                | Operation::Embeddings
+                | Operation::Responses
+                | Operation::Moderations
+                | Operation::Proxy
+                | Operation::Realtime => usage::of_openai(usage),
+            };
+            self.facts.usage = told.or(self.facts.usage);
             self.facts.measured = measure::seconds(usage).or(self.facts.measured);
         }
         self.done |= picture || kind.ends_with(b".done");

@@ -7,6 +7,7 @@
 
 pub mod bundle;
 mod changes;
+mod class;
 mod dialect;
 mod failure;
 mod gateway;
@@ -21,6 +22,7 @@ mod policy;
 mod provider;
 mod proxy;
 mod quirk;
+mod rates;
 mod secret;
 mod usage;
 
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use class::Class;
 pub use dialect::{Dialect, Operation, Surface};
 pub use failure::FailureClass;
 pub use gateway::{Cors, Drain, Egress, Gateway};
@@ -44,8 +47,9 @@ pub use provider::{
 };
 pub use proxy::{NoPattern, PathPattern, Proxy, Verb};
 pub use quirk::Quirk;
+pub use rates::{LongPrompt, MorePrices, Rates};
 pub use secret::{Credentials, Secret};
-pub use usage::{Measured, Unit, Usage};
+pub use usage::{Measured, More, Service, Unit, Usage};
 
 /// The number of the shape of these types. A reader takes its own number and the one before.
 pub const SCHEMA: u32 = 1;

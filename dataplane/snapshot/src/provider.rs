@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, NanoUsd, ProviderId, Proxy, Quirk, Surface};
+use crate::{AwsIdentity, EntraIdentity, GoogleIdentity, ModelName, MorePrices, NanoUsd, ProviderId, Proxy, Quirk, Surface};
 
 /// One provider as the machine needs it. Its credential travels apart, in [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,8 +256,11 @@ pub struct Model {
     pub aliases: BTreeSet<ModelName>,
     /// What the provider calls it.
     pub upstream_name: ModelName,
-    /// Prices that override the catalog's.
+    /// Prices of tokens that override the catalog's.
     pub price: Option<Price>,
+    /// Other prices that do. Boxed, for few models have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_prices: Option<Box<MorePrices>>,
 }
 
 /// Nano-dollars per **million** tokens. `cached` and `cache_write` default to `input`.

@@ -41,7 +41,7 @@ pub struct Broken {
 /// An accepted answer.
 pub enum Answer {
     /// All of it is here, in the client's dialect.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Its first event is here; the rest comes.
     Stream(Box<Streaming>),
     /// Passed on as it is.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use providers::head::Picture;
 use snapshot::{FailureClass, Measured, Surface, Usage};
 
 use super::{Attempt, CallId, ClientRequestId, Unanswered};
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub measured: Option<Measured>,
     /// Some of what was used has prices that nobody here knows, so that the whole has none.
     pub unpriced: bool,
+    /// Pictures as the client wanted them.
+    pub picture: Picture,
     /// From the head of the request to the last byte of the answer.
     pub total: Duration,
     /// From the head of the request to the first byte of the answer.

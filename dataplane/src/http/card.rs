@@ -141,7 +141,7 @@ fn modalities(facts: &Facts) -> (Option<Vec<&'static str>>, Option<Vec<&'static 
 }
 
 fn pricing(known: &Known) -> Option<Pricing> {
-    let usual = amounts(&known.price(0)?);
+    let usual = amounts(&known.price()?);
     let long = |tier: &catalog::Tier| Long { above_input_tokens: tier.above, amounts: amounts(&tier.price) };
     Some(Pricing { currency: "USD", per_tokens: 1_000_000, usual, long_prompts: known.tiers().iter().map(long).collect() })
 }

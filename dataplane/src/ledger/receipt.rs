@@ -1,9 +1,9 @@
 //! The receipt and its line.
 
 use providers::json::write_text;
-use snapshot::NanoUsd;
+use snapshot::{NanoUsd, Service};
 
-use super::price::{cost, cost_of_units};
+use super::price::cost;
 use crate::exchange::{ClientRequestId, Ending, Outcome};
 
 /// Fields of a line with what they mean; `docs/logs.md` shows the same list.
@@ -31,10 +31,10 @@ pub const FIELDS: [(&str, &str); 35] = [
     ("status", "HTTP status that the client got; 0 when it left before"),
     ("outcome", "answered, refused, failed or client_gone"),
     ("code", "the refusal's code or the failure's class; null when answered"),
-    ("usage", "prompt, completion, cached, cache_write, reasoning tokens as the provider counts; null when it told none"),
+    ("usage", "prompt, completion, cached, cache_write, reasoning tokens as the provider counts, and rarer ones; null when it told none"),
     ("measured", "unit (image, second, character or search) and count of what is not counted in tokens; null when nothing is"),
-    ("cost_nano_usd", "cost in 1e-9 US dollars; null when unpriced or without usage"),
-    ("priced", "whether a price is known for the model"),
+    ("cost_nano_usd", "cost in 1e-9 US dollars of all that has a price; null when nothing has, or without usage"),
+    ("priced", "whether sure prices are known of all that was used; else the cost is the nearest that is known"),
     ("catalog", "version of the price catalog"),
     ("total_us", "head of the request to last byte of the answer, in microseconds"),
     ("first_byte_us", "head of the request to first byte of the answer"),
@@ -59,9 +59,10 @@ pub struct Receipt<'a> {
     /// `answered`, `refused`, `failed` or `client_gone`.
     pub outcome: &'static str,
     code: Option<&'static str>,
-    /// What it cost; `None` when it is unpriced or told no usage.
+    /// What it cost, as far as prices are known; `None` when none are or it told no usage.
     pub cost: Option<NanoUsd>,
-    priced: bool,
+    /// Prices are known of all that it used.
+    pub priced: bool,
 }
 
 impl<'a> Receipt<'a> {
@@ -74,14 +75,16 @@ impl<'a> Receipt<'a> {
             Ending::Failed(class) => ("failed", Some(class.word())),
             Ending::ClientGone => ("client_gone", None),
         };
-        let prompt = outcome.usage.map_or(0, |usage| usage.prompt);
-        let price = outcome.attempt.as_ref().and_then(|attempt| attempt.provider.known(attempt.declared, &attempt.model).price(prompt));
-        let unit = outcome.measured.as_ref().zip(outcome.attempt.as_ref());
-        let unit = unit.and_then(|(measured, attempt)| Some((measured, attempt.provider.unit_price(&attempt.model, measured.unit)?)));
-        // Who tells tokens bills tokens.
-        let tokens = outcome.usage.as_ref().zip(price.as_ref()).map(|(usage, price)| cost(usage, price));
-        let cost = tokens.or_else(|| unit.map(|(measured, price)| cost_of_units(measured, price))).filter(|_| !outcome.unpriced);
-        Self { from: outcome, outcome: word, code, cost, priced: !outcome.unpriced && (price.is_some() || unit.is_some()) }
+        let (usage, measured) = (outcome.usage.as_ref(), outcome.measured.as_ref());
+        let prices = outcome.attempt.as_ref().map(|attempt| {
+            let named = (attempt.declared, &*attempt.model);
+            attempt.provider.prices(named, &usage.copied().unwrap_or_default(), measured, &outcome.picture)
+        });
+        let cost = prices.as_ref().and_then(|prices| cost(usage, measured, prices));
+        let used = usage.is_some() || measured.is_some();
+        let cost = cost.filter(|_| !outcome.unpriced);
+        let known = cost.filter(|_| used).map(|cost| cost.known);
+        Self { from: outcome, outcome: word, code, cost: known, priced: cost.is_some_and(|cost| cost.whole) }
     }
 
     /// Appends the line, with its line feed.
@@ -147,6 +150,25 @@ impl<'a> Receipt<'a> {
         number(out, field!("cached"), Some(usage.cached));
         number(out, field!("cache_write"), Some(usage.cache_write));
         number(out, field!("reasoning"), Some(usage.reasoning));
+        let more = &usage.more;
+        let (billed_prompt, billed_completion) = more.billed.unwrap_or_default();
+        for (name, count) in [
+            (field!("cache_write_1h"), more.cache_hour),
+            (field!("audio_input"), more.audio_in),
+            (field!("audio_output"), more.audio_out),
+            (field!("image_input"), more.image_in),
+            (field!("image_output"), more.image_out),
+            (field!("searches"), more.searches),
+            (field!("billed_prompt"), billed_prompt),
+            (field!("billed_completion"), billed_completion),
+        ] {
+            if count > 0 {
+                number(out, name, Some(count));
+            }
+        }
+        if more.service != Service::Standard {
+            text(out, field!("service"), Some(more.service.word()));
+        }
         out.push(b'}');
     }
 

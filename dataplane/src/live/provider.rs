@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue};
-use snapshot::{AuthStyle, Credentials, Egress, Endpoint, NanoUsd, Provider, ProviderId, ProviderKind, Scheme, Secret, Surface, Unit};
+use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Provider, ProviderId, Scheme, Secret, Surface};
 
 use super::{Known, LiveIdentity, known, paths, speaks};
 
@@ -135,15 +135,6 @@ impl LiveProvider {
     #[must_use]
     pub fn speaks(&self, model: &str) -> &BTreeSet<Surface> {
         self.publishers.as_ref().map_or(&self.speaks, |publishers| publishers.speak(model))
-    }
-
-    /// What one of a unit costs that is not a token. `None`: unpriced.
-    #[must_use]
-    pub fn unit_price(&self, upstream_model: &str, unit: Unit) -> Option<NanoUsd> {
-        if matches!(self.provider.kind, ProviderKind::Simulated(_)) {
-            return Some(NanoUsd(0));
-        }
-        catalog::units::price(catalog::word(&self.provider)?, upstream_model, unit)
     }
 
     /// What is known of a model: of a declared one by its place, of any other by the catalog.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use providers::head::Picture;
 use providers::passage::Facts;
 use snapshot::{Measured, Surface, Unit};
 
@@ -59,6 +60,7 @@ impl Entry {
             usage: None,
             measured: None,
             unpriced: false,
+            picture: Picture::default(),
             total: std::time::Duration::ZERO,
             first_byte: None,
             upstream_wait: std::time::Duration::ZERO,
@@ -87,6 +89,7 @@ impl Entry {
         self.note(|outcome| {
             outcome.model_asked = call.through.is_none().then(|| call.head.model.as_str().into());
             outcome.stream = call.head.stream;
+            outcome.picture = call.head.picture.clone();
             outcome.request_bytes = call.body.bytes();
         });
     }

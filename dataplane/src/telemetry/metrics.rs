@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use snapshot::{FailureClass, Measured, ProviderId, Surface, Unit, Usage};
+use snapshot::{FailureClass, Measured, More, ProviderId, Surface, Unit, Usage};
 
 /// The gateway's own work: from 50 us.
 const OVERHEAD_SECONDS: [f64; 12] = [50e-6, 100e-6, 200e-6, 350e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0];
@@ -67,7 +67,7 @@ struct ProviderVecs {
 pub struct ProviderMeters {
     answered: IntCounter,
     failed: Vec<(FailureClass, IntCounter)>,
-    tokens: [IntCounter; 5],
+    tokens: [IntCounter; 10],
     /// In thousandths, so that fractions of seconds are not lost.
     units: [(Unit, IntCounter); 4],
     cost: IntCounter,
@@ -110,6 +110,20 @@ impl Making {
         Ok(doors().map(|surface| (surface, made.with_label_values(&[surface.word()]))).collect())
     }
 }
+
+/// Kinds of tokens that are counted, in the order of [`ProviderMeters::used`].
+const TOKENS: [&str; 10] = [
+    "prompt",
+    "completion",
+    "cached",
+    "cache_write",
+    "reasoning",
+    "cache_write_1h",
+    "audio_input",
+    "audio_output",
+    "image_input",
+    "image_output",
+];
 
 impl Metrics {
     /// Registers everything.
@@ -169,7 +183,7 @@ impl Metrics {
                 )?,
                 tokens: make.counters(
                     "portolan_tokens_total",
-                    "Tokens as providers count them; cached and cache_write are part of prompt, reasoning of completion.",
+                    "Tokens as providers count them; of prompt and completion the others are parts.",
                     &["provider", "kind"],
                 )?,
                 units: make.counters(
@@ -177,8 +191,12 @@ impl Metrics {
                     "What is not counted in tokens, in thousandths: pictures, seconds of sound, letters spoken, searches.",
                     &["provider", "unit"],
                 )?,
-                cost: make.counters("portolan_cost_nano_usd_total", "Cost in nano-dollars of priced calls.", &["provider"])?,
-                unpriced: make.counters("portolan_unpriced_calls_total", "Calls with usage that no price is known for.", &["provider"])?,
+                cost: make.counters("portolan_cost_nano_usd_total", "Cost in nano-dollars of all that has a price.", &["provider"])?,
+                unpriced: make.counters(
+                    "portolan_unpriced_calls_total",
+                    "Calls with usage of which something has no sure price.",
+                    &["provider"],
+                )?,
             },
             providers: RwLock::default(),
             registry: make.0,
@@ -196,7 +214,7 @@ impl Metrics {
         let meters = Arc::new(ProviderMeters {
             answered: vecs.attempts.with_label_values(&[name, "ok"]),
             failed: FailureClass::ALL.map(|class| (class, vecs.attempts.with_label_values(&[name, class.word()]))).into(),
-            tokens: ["prompt", "completion", "cached", "cache_write", "reasoning"].map(|kind| vecs.tokens.with_label_values(&[name, kind])),
+            tokens: TOKENS.map(|kind| vecs.tokens.with_label_values(&[name, kind])),
             units: Unit::ALL.map(|unit| (unit, vecs.units.with_label_values(&[name, unit.word()]))),
             cost: vecs.cost.with_label_values(&[name]),
             unpriced: vecs.unpriced.with_label_values(&[name]),
@@ -255,18 +273,21 @@ impl ProviderMeters {
         }
     }
 
-    /// What a call used and cost; `None`: no price is known.
-    pub fn used(&self, usage: &Usage, measured: Option<Measured>, cost_nano_usd: Option<u64>) {
-        if let Some(Measured { unit, thousandths }) = measured
-            && let Some((_, counter)) = self.units.iter().find(|(known, _)| *known == unit)
-        {
-            counter.inc_by(thousandths);
+    /// What a call used and cost, and whether prices are known of all of it.
+    pub fn used(&self, usage: &Usage, measured: Option<Measured>, cost_nano_usd: u64, priced: bool) {
+        let searches = Measured::whole(Unit::Search, usage.more.searches);
+        for Measured { unit, thousandths } in measured.into_iter().chain(searches) {
+            if let Some((_, counter)) = self.units.iter().find(|(known, _)| *known == unit) {
+                counter.inc_by(thousandths);
+            }
         }
-        let counts = [usage.prompt, usage.completion, usage.cached, usage.cache_write, usage.reasoning];
-        self.tokens.iter().zip(counts).filter(|(_, count)| *count > 0).for_each(|(counter, count)| counter.inc_by(count));
-        match cost_nano_usd {
-            Some(cost) => self.cost.inc_by(cost),
-            None => self.unpriced.inc(),
+        let Usage { prompt, completion, cached, cache_write, reasoning, more } = usage;
+        let More { cache_hour, audio_in, audio_out, image_in, image_out, .. } = more;
+        let counts = [prompt, completion, cached, cache_write, reasoning, cache_hour, audio_in, audio_out, image_in, image_out];
+        self.tokens.iter().zip(counts).filter(|(_, count)| **count > 0).for_each(|(counter, count)| counter.inc_by(*count));
+        self.cost.inc_by(cost_nano_usd);
+        if !priced {
+            self.unpriced.inc();
         }
     }
 }

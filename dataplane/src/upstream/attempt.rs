@@ -378,7 +378,7 @@ where
 
 fn read_whole(body: Bytes, passage: &Passage) -> Result<Answer, Failure> {
     let read = passage.read_whole(body);
-    read.map(Answer::Whole).map_err(no_answer)
+    read.map(|whole| Answer::Whole(Box::new(whole))).map_err(no_answer)
 }
 
 /// What came with a status of success and is no answer.

@@ -29,6 +29,7 @@ mod models;
 mod native;
 mod origins;
 mod portkey;
+mod prices;
 mod provider;
 mod proxy;
 mod quirks;

@@ -9,6 +9,10 @@ pub(super) enum Field {
     Model,
     Stream,
     ResponseFormat,
+    /// Of pictures.
+    Size,
+    /// Of pictures.
+    Quality,
 }
 
 impl Field {
@@ -17,11 +21,15 @@ impl Field {
             Self::Model => "model",
             Self::Stream => "stream",
             Self::ResponseFormat => "response_format",
+            Self::Size => "size",
+            Self::Quality => "quality",
         }
     }
 
     fn of(name: &[u8]) -> Option<Self> {
-        [Self::Model, Self::Stream, Self::ResponseFormat].into_iter().find(|field| field.name().as_bytes() == name)
+        [Self::Model, Self::Stream, Self::ResponseFormat, Self::Size, Self::Quality]
+            .into_iter()
+            .find(|field| field.name().as_bytes() == name)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Seen {
     pub inner: Option<Range<usize>>,
     pub kind: Option<String>,
     pub model: Option<String>,
+    /// `service_tier`: how it was served.
+    pub service: Option<String>,
     pub no_choices: bool,
     pub finish: bool,
     /// Things in `data`: pictures of an answer.
@@ -33,9 +35,11 @@ impl Seen {
             if key.is("choices") && kind == Kind::Array {
                 return seen.choices(scanner);
             }
-            if kind == Kind::Text && (key.is("model") || key.is("type")) {
-                let text = scanner.text()?.decode().into_owned();
-                *(if key.is("model") { &mut seen.model } else { &mut seen.kind }) = Some(text);
+            let texts = [("model", &mut seen.model), ("type", &mut seen.kind), ("service_tier", &mut seen.service)];
+            if kind == Kind::Text
+                && let Some((_, slot)) = texts.into_iter().find(|(name, _)| key.is(name))
+            {
+                *slot = Some(scanner.text()?.decode().into_owned());
                 return Ok(());
             }
             if key.is("data") && kind == Kind::Array {

@@ -44,6 +44,24 @@ struct Candidate<'a> {
     content: Option<Content<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    grounding_metadata: Option<Grounding<'a>>,
+}
+
+/// What the provider looked up.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Grounding<'a> {
+    #[serde(borrow, default)]
+    web_search_queries: Option<Vec<&'a RawValue>>,
+}
+
+impl Candidate<'_> {
+    /// Searches that it tells of.
+    fn searches(&self) -> u64 {
+        let told = self.grounding_metadata.as_ref().and_then(|grounding| grounding.web_search_queries.as_ref());
+        told.map_or(0, |queries| queries.len() as u64)
+    }
 }
 
 #[derive(Deserialize)]

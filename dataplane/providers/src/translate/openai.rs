@@ -15,7 +15,7 @@ use super::chat::{Image, Part, cannot, get, text};
 use crate::json::{Scanner, write_text};
 use crate::passage::CannotSay;
 
-pub(super) use answer::{read_answer, write_answer};
+pub(super) use answer::{kinds, read_answer, write_answer};
 pub(super) use reading::read_request;
 pub(super) use writing::write_request;
 

@@ -98,6 +98,9 @@ pub(super) const CLOUD_PROVIDER: &str = "cloud-provider";
 /// of forms.
 pub(super) const LATER_DOORS: &str = "later-doors";
 
+/// The feature of a provider that says prices of more than text.
+pub(super) const MORE_PRICES: &str = "more-prices";
+
 /// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
@@ -147,7 +150,7 @@ fn key_requires(key: &Key) -> Vec<&'static str> {
 }
 
 fn provider_requires(provider: &Provider) -> Vec<&'static str> {
-    let Provider { id: _, kind, surfaces, models: _, visibility: _, quirks, drops, catalog, proxy } = provider;
+    let Provider { id: _, kind, surfaces, models, visibility: _, quirks, drops, catalog, proxy } = provider;
     let cloud = matches!(kind, ProviderKind::VertexAi(_) | ProviderKind::AzureOpenAi(_));
     let of_a_cloud = cloud || kind.endpoint().is_some_and(|endpoint| endpoint.auth.is_of_a_cloud());
     let mut requires = Vec::new();
@@ -177,6 +180,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if proxy.is_some() {
         requires.push(PASS_THROUGH);
+    }
+    if models.iter().any(|model| model.more_prices.is_some()) {
+        requires.push(MORE_PRICES);
     }
     requires
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::cut::{
-    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, NATIVE_EMBEDDINGS, NATIVE_PROVIDER,
-    PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN, SESSIONS,
+    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, MORE_PRICES, NATIVE_EMBEDDINGS,
+    NATIVE_PROVIDER, PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN, SESSIONS,
 };
 use super::squeeze::{Inflation, inflate};
 use super::torn::{Torn, excerpt};
@@ -27,6 +27,7 @@ pub const FEATURES: &[&str] = &[
     LATER_DOORS,
     PASS_THROUGH,
     SESSIONS,
+    MORE_PRICES,
 ];
 
 /// A bundle that is whole.

@@ -1,12 +1,13 @@
 //! An operator that is newer: entries that need what this reader lacks are refused and told, and nothing is widened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use snapshot::bundle::{Because, EntryKind, Refused};
 use snapshot::{
-    AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Endpoint, Operation, PathPattern, ProviderKind, Proxy, Scheme, Site, Surface, Verb,
+    AuthStyle, AwsIdentity, AwsSource, Azure, AzureApi, Class, Endpoint, LongPrompt, MorePrices, NanoUsd, Operation, PathPattern, Price,
+    ProviderKind, Proxy, Scheme, Service, Site, Surface, Unit, Verb,
 };
 
 use crate::sample::{Store, gateway_id, key_id, policy_id, provider_id, small};
@@ -95,6 +96,27 @@ fn a_provider_with_quirks_requires_a_reader_that_knows_them() {
     store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
         let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
         assert_eq!(entry["requires"], json!(["provider-quirks"]));
+    });
+}
+
+/// A reader of before would price it by the catalog.
+#[test]
+fn a_provider_with_prices_of_more_than_text_requires_a_reader_that_knows_them() {
+    let mut config = small();
+    let flex = Price { input: NanoUsd(1), output: NanoUsd(2), cached: None, cache_write: None };
+    let prices = MorePrices {
+        tokens: BTreeMap::from([(Class::AudioInput, NanoUsd(1)), (Class::CacheWriteHour, NanoUsd(2))]),
+        services: BTreeMap::from([(Service::Flex, flex)]),
+        long_prompts: vec![LongPrompt { above: 9, price: flex }],
+        units: BTreeMap::from([(Unit::Image, NanoUsd(3))]),
+        call: Some(NanoUsd(4)),
+    };
+    config.0.providers.get_mut(&provider_id("one")).expect("there").models[0].more_prices = Some(Box::new(prices));
+    let mut store = Store::of(&config);
+    assert_eq!(store.join().expect("this reader knows them").snapshot, config.0);
+    store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
+        let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
+        assert_eq!(entry["requires"], json!(["more-prices"]));
     });
 }
 

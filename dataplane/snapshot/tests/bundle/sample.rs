@@ -69,6 +69,7 @@ pub fn provider(name: &str) -> Provider {
             aliases: BTreeSet::from([model_name("tiny"), model_name("schön \"quoted\"")]),
             upstream_name: model_name("small-2026-01-01"),
             price: Some(price),
+            more_prices: None,
         }],
         visibility: Visibility::Namespaces(BTreeSet::from(["team-a".to_owned(), "team-b".to_owned()])),
         quirks: BTreeSet::new(),

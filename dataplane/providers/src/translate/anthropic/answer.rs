@@ -112,9 +112,17 @@ pub(in crate::translate) fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>)
 /// Anthropic's convention: what is cached is not part of `input_tokens`.
 pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
     let input = usage.prompt.saturating_sub(usage.cached).saturating_sub(usage.cache_write);
-    let Usage { completion, cached, cache_write, .. } = usage;
-    let text = format!(
-        "{{\"input_tokens\":{input},\"cache_creation_input_tokens\":{cache_write},\"cache_read_input_tokens\":{cached},\"output_tokens\":{completion}}}"
+    let Usage { completion, cached, cache_write, more, .. } = usage;
+    let mut text = format!(
+        "{{\"input_tokens\":{input},\"cache_creation_input_tokens\":{cache_write},\"cache_read_input_tokens\":{cached},\"output_tokens\":{completion}"
     );
+    if more.cache_hour > 0 {
+        let (hour, minutes) = (more.cache_hour, cache_write.saturating_sub(more.cache_hour));
+        text += &format!(",\"cache_creation\":{{\"ephemeral_5m_input_tokens\":{minutes},\"ephemeral_1h_input_tokens\":{hour}}}");
+    }
+    if more.searches > 0 {
+        text += &format!(",\"server_tool_use\":{{\"web_search_requests\":{}}}", more.searches);
+    }
+    text.push('}');
     out.extend_from_slice(text.as_bytes());
 }

@@ -22,7 +22,16 @@ struct Body<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    service_tier: Option<Served<'a>>,
+    #[serde(borrow, default)]
     message: Option<&'a RawValue>,
+}
+
+/// How it was served: `{"type":"priority"}`.
+#[derive(Deserialize)]
+pub(super) struct Served<'a> {
+    #[serde(borrow, rename = "type", default)]
+    pub(super) kind: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +87,10 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         refusal: None,
         stop: stop(answer.stop_reason.as_deref().unwrap_or_default(), called),
         stop_text: None,
-        usage: answer.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes())),
+        usage: usage::served(
+            answer.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes())),
+            answer.service_tier.as_ref().map(|tier| &*tier.kind),
+        ),
     })
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
+use super::answer::Served;
 use super::stop;
 use crate::fault::Fault;
 use crate::translate::chat::{News, Piece, Stop, id_of_answer, id_of_call};
@@ -23,6 +24,8 @@ struct Event<'a> {
     stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<Served<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +97,10 @@ impl Reader {
             "contentBlockDelta" => delta(event.delta, write),
             "contentBlockStop" => write(Piece::PartEnd),
             "messageStop" => self.stop = Some(stop(event.stop_reason.as_deref().unwrap_or_default(), self.calls > 0)),
-            "metadata" => self.usage = event.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes())).or(self.usage),
+            "metadata" => {
+                let told = event.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes()));
+                self.usage = usage::served(told, event.service_tier.as_ref().map(|tier| &*tier.kind)).or(self.usage);
+            }
             // Whatever comes to be.
             _ => {}
         }

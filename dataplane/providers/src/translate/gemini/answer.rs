@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use snapshot::Surface;
 
-use super::{Body, Said, stop, usage_of};
+use super::{Body, Candidate, Said, stop, usage_of};
 use crate::fault::Fault;
 use crate::translate::chat::{Answer, Part, Stop, id_of_call};
 use crate::translate::not_an_answer;
@@ -18,6 +18,11 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     let candidate = answer.candidates.into_iter().flatten().find(|candidate| candidate.index == 0);
     if candidate.is_none() && !blocked {
         return Err(not_an_answer("it has no candidates"));
+    }
+    let searches = candidate.as_ref().map_or(0, Candidate::searches);
+    let mut usage = usage_of(answer.usage_metadata);
+    if let Some(usage) = &mut usage {
+        usage.more.searches = searches;
     }
     let id = answer.response_id.unwrap_or_default();
     let reason = candidate.as_ref().and_then(|candidate| candidate.finish_reason.clone()).unwrap_or_default();
@@ -34,7 +39,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         refusal: None,
         stop: if blocked { Stop::Filtered } else { stop(&reason, called) },
         stop_text: None,
-        usage: usage_of(answer.usage_metadata),
+        usage,
         id,
     })
 }

@@ -15,6 +15,8 @@ pub(in crate::translate) struct Reader {
     calls: usize,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    /// An event tells all searches so far, or none.
+    searches: u64,
     ended: bool,
 }
 
@@ -36,6 +38,7 @@ impl Reader {
             self.stop = Some(Stop::Filtered);
         }
         if let Some(candidate) = candidate {
+            self.searches = self.searches.max(candidate.searches());
             for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
                 self.part(&part, write);
             }
@@ -68,6 +71,9 @@ impl Reader {
         // A call may have come after the reason to finish was told.
         let stop = if stop == Stop::End && self.calls > 0 { Stop::Calls } else { stop };
         write(Piece::PartEnd);
+        if let Some(usage) = &mut self.usage {
+            usage.more.searches = self.searches;
+        }
         write(Piece::End { stop, stop_text: None, usage: self.usage });
         true
     }

@@ -24,6 +24,8 @@ struct AnswerBody<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
@@ -79,7 +81,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         stop: stop(&reason, called, refusal.is_some()),
         refusal,
         stop_text: None,
-        usage: answer.usage.and_then(|usage| usage::of_openai(usage.get().as_bytes())),
+        usage: usage::served(answer.usage.and_then(|usage| usage::of_openai(usage.get().as_bytes())), answer.service_tier.as_deref()),
     })
 }
 
@@ -172,10 +174,18 @@ fn write_thinking(parts: &[Part<'_>], out: &mut Vec<u8>) {
 }
 
 pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
-    let Usage { prompt, completion, cached, cache_write, reasoning } = usage;
+    let Usage { prompt, completion, cached, cache_write, reasoning, more } = usage;
     let total = usage.total();
+    let read = kinds(more.audio_in, more.image_in);
+    let written = kinds(more.audio_out, more.image_out);
     let text = format!(
-        "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{total},\"prompt_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{cache_write}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}}}}"
+        "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{total},\"prompt_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{cache_write}{read}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}{written}}}}}"
     );
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Tokens of sound and of pictures, where there are any.
+pub(in crate::translate) fn kinds(audio: u64, image: u64) -> String {
+    let told = [("audio_tokens", audio), ("image_tokens", image)].into_iter().filter(|(_, count)| *count > 0);
+    told.map(|(name, count)| format!(",\"{name}\":{count}")).collect()
 }

@@ -27,6 +27,8 @@ struct Chunk<'a> {
     #[serde(borrow, default)]
     x_groq: Option<XGroq<'a>>,
     #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
@@ -153,7 +155,8 @@ impl Reader {
         }
         let told = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
         self.accounted |= self.begun && told.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
-        self.usage = told.and_then(|usage| usage::of_openai(usage.get().as_bytes())).or(self.usage);
+        let told = told.and_then(|usage| usage::of_openai(usage.get().as_bytes()));
+        self.usage = usage::served(told, chunk.service_tier.as_deref()).or(self.usage);
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;

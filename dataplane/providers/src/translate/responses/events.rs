@@ -8,7 +8,7 @@ use super::{Asked, Seal};
 use crate::fault::ClientError;
 use crate::json::{comma, write_text};
 use crate::translate::chat::{CUSTOM_INPUT, Piece, Stop, fingerprint, safe_id};
-use crate::translate::openai::CREATED;
+use crate::translate::openai::{CREATED, kinds};
 
 /// The last event repeats the whole answer, which is kept until then: no more of it than this, in bytes.
 const OUTPUT_BYTES_MAX: usize = 32 << 20;
@@ -363,10 +363,11 @@ fn custom_input(arguments: &str) -> String {
 }
 
 fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
-    let Usage { prompt, completion, cached, cache_write, reasoning } = usage;
+    let Usage { prompt, completion, cached, cache_write, reasoning, more } = usage;
+    let (read, written) = (kinds(more.audio_in, more.image_in), kinds(more.audio_out, more.image_out));
     let total = usage.total();
     let text = format!(
-        "{{\"input_tokens\":{prompt},\"input_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{cache_write}}},\"output_tokens\":{completion},\"output_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"total_tokens\":{total}}}"
+        "{{\"input_tokens\":{prompt},\"input_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{cache_write}{read}}},\"output_tokens\":{completion},\"output_tokens_details\":{{\"reasoning_tokens\":{reasoning}{written}}},\"total_tokens\":{total}}}"
     );
     out.extend_from_slice(text.as_bytes());
 }
