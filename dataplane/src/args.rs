@@ -81,6 +81,11 @@ struct Args {
     /// Bytes in that folder at most, half of them for one key
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     spool_bytes: u64,
+    /// File with the keys that ids of files and the like are sealed with, the same for all replicas of a gateway: lines of 64
+    /// hex digits, of which the first seals and each opens; by default PORTOLAN_SEAL_FILE of the environment. With --manifests
+    /// it is made when it is not there
+    #[arg(long, value_name = "FILE")]
+    seal_file: Option<PathBuf>,
     /// Seconds for the head of a request, and for the next request on an idle connection
     #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3600))]
     header_timeout_seconds: u64,
@@ -120,6 +125,8 @@ pub struct Settings {
     pub spool_dir: Option<PathBuf>,
     /// Bytes of them at most.
     pub spool_bytes: u64,
+    /// The keys of the seal.
+    pub seal_file: Option<PathBuf>,
     /// For the head of a request.
     pub header_timeout: Duration,
     /// For the next piece of a body.
@@ -167,6 +174,7 @@ impl Settings {
     fn parse(line: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ArgsError> {
         let mut args = Args::try_parse_from(line)?;
         let spool_dir = args.spool_dir.take().or_else(|| env("PORTOLAN_SPOOL_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+        let seal_file = args.seal_file.take().or_else(|| env("PORTOLAN_SEAL_FILE").filter(|file| !file.is_empty()).map(PathBuf::from));
         let source = args.source(env)?;
         let extra_ca = args.extra_ca.map(|path| std::fs::read(&path).map_err(|source| ArgsError::ExtraCa { path, source }));
         Ok(Self {
@@ -189,6 +197,7 @@ impl Settings {
             body_memory_bytes: args.body_memory.unwrap_or_else(|| memory_limit() / 4),
             spool_dir,
             spool_bytes: args.spool_bytes,
+            seal_file,
             header_timeout: Duration::from_secs(args.header_timeout_seconds),
             body_idle_timeout: Duration::from_secs(args.body_idle_timeout_seconds),
         })

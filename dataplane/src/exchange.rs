@@ -8,7 +8,9 @@ mod outcome;
 mod plan;
 mod portkey;
 mod refusal;
+mod stored;
 mod through;
+mod unkept;
 mod websocket;
 
 pub use answer::{Answer, Broken, Link, Raw, Room, Session, Source, Streaming};
@@ -19,5 +21,7 @@ pub use outcome::{Ending, Outcome};
 pub use plan::{Attempt, Plan, Unanswered};
 pub use portkey::Portkey;
 pub use refusal::Refusal;
+pub use stored::{Bound, Deed, Listing, Stored, Wanted};
 pub use through::Through;
+pub use unkept::Unkept;
 pub use websocket::websocket_accept;

@@ -18,6 +18,7 @@ use crate::http::tls::{Certificate, CertificateError};
 use crate::ledger::Books;
 use crate::limits::Process;
 use crate::live::{Live, LiveHandle, Origins, Revision};
+use crate::seal::SealHandle;
 use crate::serve::Rooms;
 use crate::source::{Certainty, Loaded, ObjectReport};
 use crate::telemetry::metrics::Metrics;
@@ -56,6 +57,8 @@ pub enum StartError {
 pub struct Gateway {
     /// The configuration.
     pub live: Arc<LiveHandle>,
+    /// Seals ids of what providers keep.
+    pub seal: Arc<SealHandle>,
     /// Bounds of the process.
     pub process: Arc<Process>,
     /// Connections now.
@@ -79,6 +82,7 @@ impl Gateway {
     pub fn new(settings: &Settings, metrics: Arc<Metrics>, books: Arc<Books>, clock: Clock) -> Self {
         Self {
             live: Arc::default(),
+            seal: Arc::default(),
             process: Arc::new(Process::new(settings.calls_max, settings.body_memory_bytes).spooling(settings.spool_bytes)),
             connections: Arc::default(),
             books,
@@ -152,6 +156,7 @@ impl Gateway {
     pub fn door(&self, dial: Arc<dyn Dial>, settings: &Settings) -> Arc<Door> {
         let rooms = Rooms {
             live: self.live.clone(),
+            seal: self.seal.clone(),
             process: self.process.clone(),
             upstream: Upstream::new(dial, self.clock.clone(), self.metrics.clone()),
             books: self.books.clone(),

@@ -14,6 +14,7 @@ pub mod refusal;
 mod respond;
 mod sessions;
 pub mod spool;
+mod stored;
 mod streams;
 mod through;
 pub mod tls;

@@ -2,7 +2,7 @@
 //!
 //! Floors, each may use the floors below it, never one beside or above:
 //! `args run gateway` (wiring) > `http admin` (doors) > `serve` (the story of a call) > the rooms, which are strangers to
-//! one another (`auth limits routing upstream relay ledger`) > `exchange live clock telemetry source`.
+//! one another (`auth limits routing upstream relay ledger`) > `exchange live seal clock telemetry source`.
 //!
 //! Invariant: no file but `source/manifests.rs` knows what a custom resource is.
 
@@ -19,6 +19,7 @@ pub mod live;
 pub mod relay;
 pub mod routing;
 pub mod run;
+pub mod seal;
 pub mod serve;
 pub mod source;
 pub mod telemetry;

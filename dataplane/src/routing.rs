@@ -5,6 +5,7 @@
 
 mod named;
 mod near;
+mod stored;
 mod through;
 mod when;
 
@@ -16,6 +17,7 @@ use snapshot::{FailureClass, ModelName, Target};
 use crate::exchange::{Attempt, Grant, Plan, Refusal};
 use crate::live::{Candidate, Live, LivePolicy, LiveProvider};
 
+pub use stored::{bound, stored};
 pub use through::through;
 pub use when::Asked;
 

@@ -14,9 +14,10 @@ use crate::gateway::{Cores, Gateway, StartError};
 use crate::http::tls::Certificate;
 use crate::ledger::Books;
 use crate::routing;
+use crate::seal::{Keys, NoSeal, SealFile, SealHandle};
 use crate::source::manifests::LoadError;
 use crate::source::supply::{News, Supply};
-use crate::source::{Loaded, let_go};
+use crate::source::{Loaded, Wanted, let_go};
 use crate::telemetry::log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
@@ -32,6 +33,9 @@ pub enum RunError {
     /// The first configuration.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The keys of the seal, where a person says where they are.
+    #[error("--seal-file: {0}")]
+    Seal(#[from] NoSeal),
     /// Files, threads, signals.
     #[error("{what}: {source}")]
     Io {
@@ -66,6 +70,7 @@ async fn control(settings: Settings) -> Result<(), RunError> {
     let log = AccessLog::start(&settings.access_log, metrics.log_dropped.clone()).map_err(io_error("cannot open the access log"))?;
     let books = Arc::new(Books { metrics: metrics.clone(), log });
     let mut gateway = Gateway::new(&settings, metrics, books.clone(), clock);
+    let mut seal_file = open_seal(&settings, &gateway.seal)?;
     let admin_port =
         tokio::net::TcpListener::bind(settings.admin).await.map_err(|source| StartError::Bind { address: settings.admin, source })?;
     let admin_address = admin_port.local_addr().map_err(io_error("the admin port"))?;
@@ -85,7 +90,10 @@ async fn control(settings: Settings) -> Result<(), RunError> {
         }
         tokio::select! {
             news = supply.next() => hear(&mut gateway, &state, news),
-            _ = certificate_look.tick() => look_at_certificate(cores.as_ref().and_then(|cores| cores.certificate.as_deref())),
+            _ = certificate_look.tick() => {
+                look_at_certificate(cores.as_ref().and_then(|cores| cores.certificate.as_deref()));
+                look_at_seal(seal_file.as_mut(), &gateway.seal);
+            }
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
         }
@@ -152,6 +160,36 @@ fn take(gateway: &mut Gateway, state: &admin::State, loaded: &Loaded) {
         rejected: loaded.reports.clone(),
         ..Config::default()
     };
+}
+
+/// The seal of the process. A folder is a person's: who names a file has it made, who names none has a seal that ends with
+/// the process. A bundle's file may come after the pod.
+fn open_seal(settings: &Settings, handle: &SealHandle) -> Result<Option<SealFile>, NoSeal> {
+    let of_a_folder = matches!(settings.source, Wanted::Manifests { .. });
+    let Some(path) = settings.seal_file.clone() else {
+        if of_a_folder {
+            handle.swap(Keys::parse(&Keys::fresh()?)?);
+            tracing::warn!("ids of files that are kept at providers do not outlive this process; --seal-file makes them last");
+        }
+        return Ok(None);
+    };
+    let mut file = SealFile::new(path);
+    if of_a_folder {
+        file.make()?;
+        file.look(handle).unwrap_or(Ok(()))?;
+    } else {
+        look_at_seal(Some(&mut file), handle);
+    }
+    Ok(Some(file))
+}
+
+fn look_at_seal(file: Option<&mut SealFile>, handle: &SealHandle) {
+    match file.and_then(|file| file.look(handle)) {
+        Some(Ok(())) => tracing::info!("ids of what providers keep are sealed with the keys of a file"),
+        Some(Err(error)) if handle.current().is_some() => tracing::error!(%error, "the keys of the seal cannot be had; those in use stay"),
+        Some(Err(error)) => tracing::warn!(%error, "there is no seal: doors for files refuse until there is one"),
+        None => {}
+    }
 }
 
 fn look_at_certificate(certificate: Option<&Certificate>) {

@@ -3,19 +3,20 @@
 //! Invariant: whatever happens to a call, its [`Entry`] is closed exactly once.
 
 mod entry;
+mod opened;
 mod standing;
 
 use std::sync::Arc;
 
 use http::HeaderMap;
-use providers::head::Head;
 use snapshot::{Gateway, Surface};
 
 use crate::clock::{Clock, Dice};
-use crate::exchange::{Answer, Body, Call, Grant, Link, Plan, Portkey, Refusal, Session, Through};
+use crate::exchange::{Answer, Body, Call, Grant, Link, Plan, Portkey, Refusal, Session, Through, Wanted};
 use crate::ledger::Books;
-use crate::live::LiveHandle;
+use crate::live::{Live, LiveHandle};
 use crate::relay::{self, CalledOff, Relay};
+use crate::seal::SealHandle;
 use crate::upstream::{Headers, Upstream};
 use crate::{auth, limits, routing};
 
@@ -29,6 +30,8 @@ pub use crate::relay::SayFault;
 pub struct Rooms {
     /// The configuration.
     pub live: Arc<LiveHandle>,
+    /// Seals ids of what providers keep.
+    pub seal: Arc<SealHandle>,
     /// Bounds of the process.
     pub process: Arc<limits::Process>,
     /// This core's connections to providers.
@@ -55,6 +58,8 @@ pub enum Wish {
     Path(Box<Through>),
     /// A session with this model.
     Session(String),
+    /// Something about what a provider keeps.
+    Stored(Box<Wanted>),
 }
 
 impl Wish {
@@ -65,16 +70,19 @@ impl Wish {
             Self::Surface(surface) => *surface,
             Self::Path(_) => Surface::Proxy,
             Self::Session(_) => Surface::Realtime,
+            Self::Stored(wanted) => wanted.surface,
         }
     }
 
-    fn call(self, body: Body) -> Result<Call, Refusal> {
+    /// The call, with the seals of its ids broken.
+    fn call(self, body: Body, rooms: &Rooms, live: &Live, grant: &Grant) -> Result<Call, Refusal> {
         let surface = self.surface();
-        Ok(match self {
-            Self::Surface(_) => Call::read(surface, body).map_err(Refusal::BadBody)?,
-            Self::Path(through) => Call { surface, head: Head::default(), body, through: Some(through) },
-            Self::Session(model) => Call { surface, head: Head::of_session(model), body, through: None },
-        })
+        match self {
+            Self::Surface(_) => opened::call(&rooms.seal, live, grant, Call::read(surface, body).map_err(Refusal::BadBody)?),
+            Self::Path(through) => Ok(Call::of_path(surface, body, Some(through), None)),
+            Self::Stored(wanted) => opened::stored(&rooms.seal, live, grant, *wanted, body),
+            Self::Session(model) => Ok(Call::of_session(surface, model, body)),
+        }
     }
 }
 
@@ -175,15 +183,16 @@ async fn planned(rooms: &Rooms, note: &mut Entry, wish: Wish, headers: &HeaderMa
     let portkey = Portkey::read(headers)?;
     let hold = limits::reserve(&rooms.process, &grant)?;
     let (body, permit) = intake.read(&hold, &live.gateway).await?;
-    let call = wish.call(body)?;
+    let call = wish.call(body, rooms, &live, &grant)?;
     note.asked(&call, hold);
     let mut asked = routing::Asked::call(&grant, &call, headers, &portkey);
-    let plan = match &call.through {
-        None => routing::plan(&live, &grant, &mut asked),
-        Some(through) => routing::through(&live, &grant, through),
+    let plan = match (&call.through, &call.stored) {
+        (Some(through), _) => routing::through(&live, &grant, through),
+        (None, Some(stored)) => routing::stored(&live, &grant, stored, call.bound.as_ref(), &portkey),
+        (None, None) => routing::plan(&live, &grant, &mut asked),
     };
     note.unanswered(asked.unanswered);
-    let plan = plan?;
+    let plan = routing::bound(&live, &grant, plan?, call.bound.as_ref())?;
     note.planned(&plan);
     Ok(Planned { call, plan, permit, client: Headers::of_client(headers, portkey.patience), grant })
 }

@@ -15,6 +15,7 @@ mod pool;
 mod raw;
 mod scripted;
 mod session;
+mod stored;
 mod through;
 pub mod tls;
 mod unread;
@@ -103,6 +104,9 @@ impl Upstream {
     ) -> Result<Answer, Refusal> {
         if let Some(through) = &call.through {
             return Box::pin(self.through(plan, call, through, headers, trace)).await;
+        }
+        if let Some(stored) = &call.stored {
+            return Box::pin(self.stored(plan, call, stored, (headers, room), trace)).await;
         }
         let mut last = None;
         for (place, attempt) in plan.attempts.iter().enumerate() {

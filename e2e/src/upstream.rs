@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 /// One request that came.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// The method.
+    pub method: String,
     /// The path.
     pub path: String,
     /// Names in lower case.
@@ -253,7 +255,8 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Asked> {
     let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
     buffer.drain(..end + 4);
     let mut lines = head.split("\r\n");
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let headers: Vec<(String, String)> =
         lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
@@ -262,5 +265,5 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Asked> {
             return None;
         }
     }
-    Some(Asked { path, headers, body: buffer.drain(..length).collect() })
+    Some(Asked { method, path, headers, body: buffer.drain(..length).collect() })
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::gather::{Applied, Gather, hands};
 use crate::lease::{Term, TermOver};
-use crate::render::{self, Rendered, Subject, labels};
+use crate::render::{self, Rendered, Subject, labels, seal_name};
+use crate::seal::{self, SealError};
 
 /// The name under which the operator owns fields.
 pub const MANAGER: &str = "portolan-operator";
@@ -33,6 +34,9 @@ pub enum ApplyError {
         /// Its name.
         name: String,
     },
+    /// No seal can be made.
+    #[error("the platform gives no randomness")]
+    Randomness,
     /// The API server did not take it.
     #[error("{kind} {name}: {error}")]
     Api {
@@ -50,7 +54,7 @@ impl ApplyError {
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::TermOver(_) => false,
+            Self::TermOver(_) | Self::Randomness => false,
             Self::Foreign { .. } => true,
             Self::Api { error, .. } => matches!(&**error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422)),
         }
@@ -121,7 +125,9 @@ impl Applier {
             return Ok(());
         }
         self.applied.remove(&gateway);
-        let mut first = None;
+        // Before the pods, so that none starts without it.
+        term.check()?;
+        let mut first = self.seal(subject).await.err();
         // What must go goes first: an autoscaler would go on changing what is then ours to say.
         let (gone, there): (Vec<_>, Vec<_>) = wanted.iter().partition(|one| one.body.is_none());
         for one in gone.into_iter().chain(there) {
@@ -136,6 +142,15 @@ impl Applier {
             }
             Some(error) => Err(error),
         }
+    }
+
+    async fn seal(&self, subject: Subject<'_>) -> Result<(), ApplyError> {
+        let error = match seal::ensure(&self.client, subject).await {
+            Ok(()) => return Ok(()),
+            Err(SealError::Api(error)) => error,
+            Err(SealError::Randomness) => return Err(ApplyError::Randomness),
+        };
+        Err(ApplyError::Api { kind: "Secret", name: seal_name(subject.name), error })
     }
 
     /// Forgets a gateway that is no more.

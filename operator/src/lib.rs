@@ -23,6 +23,7 @@ pub mod publish;
 pub mod ready;
 pub mod render;
 pub mod run;
+pub mod seal;
 pub mod status;
 pub mod story;
 pub mod tell;

@@ -76,6 +76,12 @@ pub fn objects(subject: Subject<'_>) -> Vec<Rendered> {
     ]
 }
 
+/// The name of the Secret with the keys of a gateway's seal.
+#[must_use]
+pub fn seal_name(gateway: &str) -> String {
+    format!("{gateway}-seal")
+}
+
 /// The reference by which an object goes with its gateway.
 #[must_use]
 pub fn owner(name: &str, uid: &str) -> OwnerReference {

@@ -87,6 +87,27 @@ fn a_pod_is_restricted_and_boots_from_one_volume_of_optional_sources() {
 }
 
 #[test]
+fn a_pod_finds_the_seal_without_a_flag_that_an_older_one_would_not_know() {
+    let all = rendered(json!({}));
+    let pod = &body(&all, "Deployment")["spec"]["template"]["spec"];
+    let named = |list: &Value| list.as_array().expect("a list").iter().find(|one| one["name"] == "seal").cloned().expect("a seal");
+    assert_eq!(
+        named(&pod["volumes"])["secret"],
+        json!({ "secretName": "main-seal", "optional": true, "items": [{ "key": "keys", "path": "keys" }] }),
+        "no pod waits for it"
+    );
+    let container = container(&all);
+    assert_eq!(named(&container["volumeMounts"])["mountPath"], "/var/run/portolan/seal");
+    let env = container["env"].as_array().expect("an environment");
+    assert!(env.contains(&json!({ "name": "PORTOLAN_SEAL_FILE", "value": "/var/run/portolan/seal/keys" })), "{env:?}");
+    let args = container["args"].to_string();
+    assert!(!args.contains("seal"), "{args}");
+    for role in all.iter().filter(|one| one.kind == "Role").filter_map(|one| one.body.as_ref()) {
+        assert!(!role.to_string().contains("main-seal"), "the kubelet brings it: no pod may ask for it");
+    }
+}
+
+#[test]
 fn replicas_are_said_only_without_an_autoscaler() {
     let fixed = rendered(json!({"replicas": 6}));
     assert_eq!(body(&fixed, "Deployment")["spec"]["replicas"], 6);

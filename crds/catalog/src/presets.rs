@@ -35,11 +35,13 @@ pub enum Service {
     Moderations,
     /// `/rerank`
     Rerank,
+    /// `/files`
+    Files,
 }
 
 impl Service {
     /// Every service, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -51,6 +53,7 @@ impl Service {
         Self::Translations,
         Self::Moderations,
         Self::Rerank,
+        Self::Files,
     ];
 
     /// The word for it in the data.
@@ -68,6 +71,7 @@ impl Service {
             Self::Translations => "translations",
             Self::Moderations => "moderations",
             Self::Rerank => "rerank",
+            Self::Files => "files",
         }
     }
 
@@ -86,6 +90,7 @@ impl Service {
             Self::Translations => Surface::Translations,
             Self::Moderations => Surface::Moderations,
             Self::Rerank => Surface::Rerank,
+            Self::Files => Surface::Files,
         }
     }
 }

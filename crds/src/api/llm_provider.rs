@@ -72,7 +72,7 @@ pub struct LLMProviderSpec {
     /// What an OpenAI-compatible server speaks by itself; by default the preset's, else ChatCompletions, Completions,
     /// Embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 14), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 15), extend("x-kubernetes-list-type" = "set"))]
     pub surfaces: Option<Vec<SurfaceName>>,
     /// Where an OpenAI-compatible server differs from OpenAI; by default the preset's, else nowhere. See the list of quirks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -297,6 +297,8 @@ pub enum SurfaceName {
     Rerank,
     /// /realtime, a WebSocket
     Realtime,
+    /// /files
+    Files,
 }
 
 /// A model by the name that clients use.

@@ -280,6 +280,8 @@ pub enum OperationName {
     Moderations,
     /// Documents put in the order of a question.
     Rerank,
+    /// Files kept at a provider.
+    Files,
     /// Paths of providers, passed through. A key without a list has it not.
     Proxy,
     /// Sessions over an open connection.

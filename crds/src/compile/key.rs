@@ -256,6 +256,7 @@ fn operation(name: &OperationName) -> Operation {
         OperationName::Audio => Operation::Audio,
         OperationName::Moderations => Operation::Moderations,
         OperationName::Rerank => Operation::Rerank,
+        OperationName::Files => Operation::Files,
         OperationName::Proxy => Operation::Proxy,
         OperationName::Realtime => Operation::Realtime,
     }

@@ -327,6 +327,7 @@ fn surface(name: &SurfaceName) -> Surface {
         SurfaceName::Moderations => Surface::Moderations,
         SurfaceName::Rerank => Surface::Rerank,
         SurfaceName::Realtime => Surface::Realtime,
+        SurfaceName::Files => Surface::Files,
     }
 }
 

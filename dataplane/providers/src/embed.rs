@@ -64,7 +64,8 @@ fn dialect(upstream: Surface) -> Option<Dialect> {
         | Surface::Speech
         | Surface::Transcriptions
         | Surface::Translations
-        | Surface::CohereRerank => None,
+        | Surface::CohereRerank
+        | Surface::Files => None,
     }
 }
 

@@ -197,7 +197,8 @@ impl ClientError<'_> {
             | Surface::Speech
             | Surface::Transcriptions
             | Surface::Translations
-            | Surface::CohereRerank => {
+            | Surface::CohereRerank
+            | Surface::Files => {
                 out.extend_from_slice(b"data: ");
                 out.extend_from_slice(&self.body(Dialect::OpenAi));
             }

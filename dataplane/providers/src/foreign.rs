@@ -1,27 +1,29 @@
 //! References of a request to objects that are kept at the provider: files, responses, conversations, containers, stores.
-//! They are refused, because ids are not sealed with their tenant: a caller could name another tenant's, and the provider
-//! sees one account.
+//! Those of files are found, to be opened by who holds the seal. All others are refused, because their ids are not sealed
+//! with their tenant: a caller could name another tenant's, and the provider sees one account.
 
 use snapshot::Surface;
 
-use crate::head::{BadBody, Stop};
-use crate::json::{Kind, Scanner};
+use crate::head::{BadBody, Reference, Stop};
+use crate::json::{Kind, Scanner, Text};
 
 /// Passes over the value of a field that the gateway does not act on.
 ///
 /// # Errors
-/// It names an object at the provider, or is not JSON.
-pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Stop> {
+/// It names an object at the provider whose id is never sealed, or is not JSON.
+pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str, found: &mut Vec<Reference>) -> Result<(), Stop> {
     match (surface, key) {
-        (Surface::ChatCompletions, "messages") => each(scanner, chat_message),
-        (Surface::Messages | Surface::CountTokens, "messages") => search(scanner, "messages[].content[].source.file_id", &["input"]),
+        (Surface::ChatCompletions, "messages") => each(scanner, |scanner| chat_message(scanner, found)),
+        (Surface::Messages | Surface::CountTokens, "messages") => {
+            search(scanner, "messages[].content[].source.file_id", &["input"], &mut None)
+        }
         (Surface::Messages | Surface::CountTokens, "container") => nothing(scanner, "container"),
         (Surface::Responses, "previous_response_id") => nothing(scanner, "previous_response_id"),
         (Surface::Responses, "conversation") => nothing(scanner, "conversation"),
         (Surface::Responses, "prompt") => nothing(scanner, "prompt"),
         (Surface::Responses, "background") => nothing(scanner, "background"),
-        (Surface::Responses, "input") => each(scanner, input_item),
-        (Surface::Responses, "tools") => each(scanner, tool),
+        (Surface::Responses, "input") => each(scanner, |scanner| input_item(scanner, found)),
+        (Surface::Responses, "tools") => each(scanner, |scanner| tool(scanner, found)),
         (
             Surface::ChatCompletions
             | Surface::Messages
@@ -46,18 +48,21 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str) -> Re
             | Surface::Speech
             | Surface::Transcriptions
             | Surface::Translations
-            | Surface::CohereRerank,
+            | Surface::CohereRerank
+            | Surface::Files,
             _,
         ) => Ok(scanner.pass()?),
     }
 }
+
+const CONTAINER_FILES: &str = "tools[].container.file_ids";
 
 fn refused(field: &'static str) -> Result<(), Stop> {
     Err(Stop::Bad(BadBody::ForeignId { field }))
 }
 
 /// Looks at each item of a list; what is no list holds no reference.
-fn each(scanner: &mut Scanner<'_>, look: impl Fn(&mut Scanner<'_>) -> Result<(), Stop>) -> Result<(), Stop> {
+fn each(scanner: &mut Scanner<'_>, look: impl FnMut(&mut Scanner<'_>) -> Result<(), Stop>) -> Result<(), Stop> {
     if scanner.kind()? == Kind::Array { scanner.array(look) } else { Ok(scanner.pass()?) }
 }
 
@@ -79,22 +84,33 @@ fn nothing(scanner: &mut Scanner<'_>, field: &'static str) -> Result<(), Stop> {
     if harmless { Ok(()) } else { refused(field) }
 }
 
-/// Refuses a `file_id` however deep it stands. What stands under a name in `free` is the caller's own and may be called
-/// anything, such as the arguments of a tool.
-fn search(scanner: &mut Scanner<'_>, field: &'static str, free: &[&str]) -> Result<(), Stop> {
+/// Finds a `file_id` however deep it stands, or refuses it where none can be sealed. What stands under a name in `free` is
+/// the caller's own and may be called anything, such as the arguments of a tool.
+fn search(scanner: &mut Scanner<'_>, field: &'static str, free: &[&str], found: &mut Option<&mut Vec<Reference>>) -> Result<(), Stop> {
     match scanner.kind()? {
-        Kind::Array => scanner.array(|inner| search(inner, field, free)),
+        Kind::Array => scanner.array(|inner| search(inner, field, free, found)),
         Kind::Object => scanner.object(|inner, key| {
             if key.is("file_id") && inner.kind()? == Kind::Text {
-                return refused(field);
+                let Some(found) = found else { return refused(field) };
+                found.push(Reference::read(field, inner)?);
+                return Ok(());
             }
-            if free.iter().any(|name| key.is(name)) { Ok(inner.pass()?) } else { search(inner, field, free) }
+            if free.iter().any(|name| key.is(name)) { Ok(inner.pass()?) } else { search(inner, field, free, found) }
         }),
         Kind::Text | Kind::Number | Kind::Bool | Kind::Null => Ok(scanner.pass()?),
     }
 }
 
-fn chat_message(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+/// The same of a field: it may be one itself.
+fn beside(scanner: &mut Scanner<'_>, key: Text<'_>, field: &'static str, found: &mut Vec<Reference>) -> Result<(), Stop> {
+    if key.is("file_id") && scanner.kind()? == Kind::Text {
+        found.push(Reference::read(field, scanner)?);
+        return Ok(());
+    }
+    search(scanner, field, &[], &mut Some(found))
+}
+
+fn chat_message(scanner: &mut Scanner<'_>, found: &mut Vec<Reference>) -> Result<(), Stop> {
     if scanner.kind()? != Kind::Object {
         return Ok(scanner.pass()?);
     }
@@ -102,11 +118,11 @@ fn chat_message(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
         if key.is("audio") && inner.kind()? == Kind::Object {
             return inner.object(|audio, key| if key.is("id") { nothing(audio, "messages[].audio.id") } else { Ok(audio.pass()?) });
         }
-        search(inner, "messages[].content[].file.file_id", &[])
+        beside(inner, key, "messages[].content[].file.file_id", found)
     })
 }
 
-fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+fn input_item(scanner: &mut Scanner<'_>, found: &mut Vec<Reference>) -> Result<(), Stop> {
     if scanner.kind()? != Kind::Object {
         return Ok(scanner.pass()?);
     }
@@ -115,18 +131,18 @@ fn input_item(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
         if key.is("type") && inner.kind()? == Kind::Text {
             return if inner.text()?.is("item_reference") { refused("input[].type") } else { Ok(()) };
         }
-        if key.is("file_id") {
+        if key.is("file_id") && inner.kind()? != Kind::Text {
             return nothing(inner, "input[].file_id");
         }
         has_id |= key.is("id");
         content_free &= key.is("id") || key.is("type");
-        search(inner, "input[].file_id", &[])
+        beside(inner, key, "input[].file_id", found)
     })?;
     if has_id && content_free { refused("input[].id") } else { Ok(()) }
 }
 
 /// A tool that the provider runs, on what it keeps.
-fn tool(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+fn tool(scanner: &mut Scanner<'_>, found: &mut Vec<Reference>) -> Result<(), Stop> {
     if scanner.kind()? != Kind::Object {
         return Ok(scanner.pass()?);
     }
@@ -138,15 +154,22 @@ fn tool(scanner: &mut Scanner<'_>) -> Result<(), Stop> {
             return Ok(inner.pass()?);
         }
         if !key.is("container") {
-            return search(inner, "tools[].file_id", &[]);
+            return beside(inner, key, "tools[].file_id", found);
         }
         if inner.kind()? != Kind::Object {
             return nothing(inner, "tools[].container");
         }
-        inner.object(
-            |container, key| {
-                if key.is("file_ids") { nothing(container, "tools[].container.file_ids") } else { Ok(container.pass()?) }
-            },
-        )
+        inner.object(|container, key| {
+            if !key.is("file_ids") || container.kind()? != Kind::Array {
+                return if key.is("file_ids") { nothing(container, CONTAINER_FILES) } else { Ok(container.pass()?) };
+            }
+            container.array(|item| {
+                if item.kind()? != Kind::Text {
+                    return refused(CONTAINER_FILES);
+                }
+                found.push(Reference::read(CONTAINER_FILES, item)?);
+                Ok(())
+            })
+        })
     })
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
+use bytes::Bytes;
 use snapshot::{Operation, Surface};
 
 use crate::foreign;
-use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong};
+use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong, write_text};
+use crate::same::apply;
 
 /// The fields that the gateway acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +31,19 @@ pub struct Head {
     pub(crate) model_at: Range<usize>,
     /// Where `stream_options` stand.
     pub(crate) options: Options,
+    /// Objects kept at a provider that the body names.
+    pub references: Vec<Reference>,
+}
+
+/// An id of an object that is kept at a provider. It is sealed, or it is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The field, for the client.
+    pub field: &'static str,
+    /// As the client wrote it, decoded.
+    pub id: String,
+    /// Where it stands, quotes included.
+    at: Range<usize>,
 }
 
 /// Pictures as a client wants them, in its words.
@@ -191,7 +206,7 @@ impl Head {
         };
         match read {
             Ok(()) if reader.seen & Field::Model.bit() == 0 => match usual_model(surface) {
-                Some(usual) => Ok(Self { model: usual.to_owned(), model_at: opened(body), ..reader.head }),
+                Some(usual) => Ok(Self { model: usual.to_owned(), model_at: behind_the_brace(body), ..reader.head }),
                 None => Err(BadBody::Missing { field: "model" }),
             },
             Ok(()) => Ok(reader.head),
@@ -202,13 +217,25 @@ impl Head {
     }
 }
 
+/// The body with the provider's own ids in the place of those that its head found, in the same order.
+#[must_use]
+pub fn opened(body: &Bytes, head: &Head, ids: &[String]) -> Bytes {
+    let quoted = |id: &String| {
+        let mut text = Vec::with_capacity(id.len() + 2);
+        write_text(&mut text, id);
+        Bytes::from(text)
+    };
+    let splices: Vec<_> = head.references.iter().map(|reference| reference.at.clone()).zip(ids.iter().map(quoted)).collect();
+    apply(body, &splices).concat().into()
+}
+
 /// The model of a call that names none, where OpenAI has one.
 fn usual_model(surface: Surface) -> Option<&'static str> {
     (surface == Surface::Moderations).then_some("omni-moderation-latest")
 }
 
 /// The place behind the brace that opens the object.
-fn opened(body: &[u8]) -> Range<usize> {
+fn behind_the_brace(body: &[u8]) -> Range<usize> {
     let at = body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
     at..at
 }
@@ -216,6 +243,13 @@ fn opened(body: &[u8]) -> Range<usize> {
 /// Whether an answer can be streamed by what `stream` says.
 fn streams(surface: Surface) -> bool {
     !matches!(surface, Surface::CountTokens | Surface::Moderations | Surface::Rerank | Surface::Speech)
+}
+
+impl Reference {
+    pub(crate) fn read(field: &'static str, scanner: &mut Scanner<'_>) -> Result<Self, Wrong> {
+        let text = scanner.text()?;
+        Ok(Self { field, id: text.decode().into_owned(), at: scanner.at() - text.raw.len()..scanner.at() })
+    }
 }
 
 /// Fields that are acted on, each with a bit of what was seen.
@@ -279,7 +313,7 @@ impl Reader {
             if key.eq_ignore_ascii_case(Field::Model.name()) {
                 return Err(Stop::Bad(BadBody::Lookalike { field: Field::Model.name() }));
             }
-            return foreign::look(self.surface, scanner, &key);
+            return foreign::look(self.surface, scanner, &key, &mut self.head.references);
         };
         if self.seen & field.bit() != 0 {
             return Err(Stop::Bad(BadBody::Duplicate { field: field.name() }));

@@ -18,6 +18,7 @@ pub mod realtime;
 pub mod sigv4;
 pub mod simulated;
 pub mod sse;
+pub mod stored;
 pub mod usage;
 pub mod vertex;
 

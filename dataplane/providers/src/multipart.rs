@@ -20,6 +20,9 @@ const PARTS_MAX: usize = 256;
 /// The head of a part at most, in bytes.
 const PART_HEAD_BYTES_MAX: usize = 8 << 10;
 
+/// The name of a file that is to be kept at most, in bytes.
+const FILENAME_BYTES_MAX: usize = 200;
+
 /// A value that is acted on has at most so many bytes.
 const VALUE_BYTES_MAX: usize = 1 << 10;
 
@@ -32,6 +35,8 @@ pub struct Form {
     pub files: u32,
     /// Their bytes.
     pub file_bytes: u64,
+    /// Of an upload: where the file's name stands, without its quotes, and what stands there.
+    pub filename: Option<(Range<usize>, String)>,
     boundary: Box<[u8]>,
 }
 
@@ -59,7 +64,7 @@ pub fn boundary(content_type: &[u8]) -> Result<Vec<u8>, &'static str> {
         return Err("it is no form");
     }
     let found = part::parameters(parameters)?;
-    let mut boundaries = found.into_iter().filter(|(name, _)| name == "boundary").map(|(_, value)| value);
+    let mut boundaries = found.into_iter().filter(|one| one.name == "boundary").map(|one| one.value);
     let boundary = boundaries.next().ok_or("the content type announces no boundary")?;
     if boundaries.next().is_some() {
         return Err("the content type announces two boundaries");
@@ -106,6 +111,9 @@ pub struct Reader {
     head: Head,
     files: u32,
     file_bytes: u64,
+    /// One file is sent to be kept; no model is asked for.
+    is_upload: bool,
+    filename: Option<(Range<usize>, String)>,
 }
 
 impl Reader {
@@ -126,7 +134,15 @@ impl Reader {
             head: Head::default(),
             files: 0,
             file_bytes: 0,
+            is_upload: false,
+            filename: None,
         }
+    }
+
+    /// The same, of a file that is to be kept: of no model, and with one file in it that has a name.
+    #[must_use]
+    pub fn of_upload(boundary: &[u8]) -> Self {
+        Self { is_upload: true, ..Self::new(boundary) }
     }
 
     fn wrong<T>(&self, what: &'static str) -> Result<T, BadBody> {
@@ -218,7 +234,10 @@ impl Reader {
             return if within.len() < PART_HEAD_BYTES_MAX { Ok(None) } else { self.wrong("the head of a part is longer than 8 KiB") };
         };
         let lines = left.get(2..end).unwrap_or_default();
-        let part = Part::read(lines).or_else(|what| self.wrong(what))?;
+        let mut part = Part::read(lines).or_else(|what| self.wrong(what))?;
+        if self.is_upload {
+            self.uploaded(&mut part, lines)?;
+        }
         if part.lookalike {
             return Err(BadBody::Lookalike { field: "model" });
         }
@@ -236,6 +255,27 @@ impl Reader {
         let begins = end + 2;
         self.at = At::Value(part);
         Ok(Some(begins))
+    }
+
+    /// The file that is sent, whose name goes on with a mark in it.
+    fn uploaded(&mut self, part: &mut Part, lines: &[u8]) -> Result<(), BadBody> {
+        (part.field, part.lookalike) = (None, false);
+        if !part.is_file {
+            return if part.is_called_file { self.wrong("the part `file` is no file: it has no filename") } else { Ok(()) };
+        }
+        if !part.is_called_file || self.filename.is_some() {
+            return self.wrong("it holds another file besides `file`");
+        }
+        let (Some(at), false) = (part.filename.clone(), part.is_encoded) else {
+            return self.wrong("the file's name is encoded; write it as it is, in `filename`");
+        };
+        let text = String::from_utf8_lossy(&lines[at.clone()]).into_owned();
+        if text.is_empty() || text.len() > FILENAME_BYTES_MAX {
+            return self.wrong("the file's name is empty or longer than 200 bytes");
+        }
+        let before = usize::try_from(self.offset).unwrap_or(usize::MAX).saturating_add(2);
+        self.filename = Some((before.saturating_add(at.start)..before.saturating_add(at.end), text));
+        Ok(())
     }
 
     /// `left` begins with the line's end of the head, which is not part of the value.
@@ -312,7 +352,14 @@ impl Reader {
         if !matches!(self.at, At::End) {
             return Err(BadBody::NotAForm { at: self.offset + self.rest.len() as u64, what: "it ends before its last boundary" });
         }
-        let Self { mut head, boundary, files, file_bytes, front, .. } = self;
+        let Self { mut head, boundary, files, file_bytes, front, is_upload, filename, .. } = self;
+        if is_upload {
+            return if filename.is_some() {
+                Ok(Form { head, files, file_bytes, filename, boundary })
+            } else {
+                Err(BadBody::Missing { field: "file" })
+            };
+        }
         match named {
             None if head.model.is_empty() => return Err(BadBody::Missing { field: "model" }),
             Some(named) if head.model.is_empty() => {
@@ -325,6 +372,6 @@ impl Reader {
             Some(named) if named != head.model => return Err(BadBody::TwoModels { header: named.to_owned(), field: head.model }),
             None | Some(_) => {}
         }
-        Ok(Form { head, files, file_bytes, boundary })
+        Ok(Form { head, files, file_bytes, filename: None, boundary })
     }
 }

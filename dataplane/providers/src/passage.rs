@@ -165,6 +165,11 @@ impl Passage {
         if target.speaks.contains(&client) {
             return Ok(Self::Same(Same::new(client, target, head, body, upstream_model)?));
         }
+        // What is kept at the target can be named in the words of the target alone.
+        if let Some(reference) = head.references.first() {
+            let why = "it is told this call in other words, in which no file that it keeps can be named; send the content itself";
+            return Err(CannotSay::Field { field: reference.field.to_owned(), why: why.to_owned() });
+        }
         let mut dropped = Vec::new();
         let mut body = body.clone();
         loop {
@@ -302,7 +307,8 @@ impl Passage {
                     | Surface::Speech
                     | Surface::Transcriptions
                     | Surface::Translations
-                    | Surface::CohereRerank => Framing::Events(Frames::default(), Mender::new(quirks, true)),
+                    | Surface::CohereRerank
+                    | Surface::Files => Framing::Events(Frames::default(), Mender::new(quirks, true)),
                 };
                 Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }

@@ -1,6 +1,7 @@
 //! Same dialect on both sides: the client's bytes pass with at most two splices, and the answer's bytes pass while they
 //! are read for usage, the model, the end and errors.
 
+mod raw;
 mod searches;
 mod seen;
 mod splice;
@@ -22,8 +23,10 @@ use crate::quirks::{self, Mender};
 use crate::sse::{Event, Frames, Passing, missing_end};
 use crate::usage::{self, AnthropicUsage};
 
+pub use raw::Raw;
 use seen::{Seen, is_null, nested_usage};
-use splice::{apply, ask_for_usage, renamed};
+pub(crate) use splice::apply;
+use splice::{ask_for_usage, renamed};
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
@@ -42,29 +45,6 @@ pub struct Same {
     raw: Raw,
     /// A form passes with these in it; its bytes stay where they are kept.
     splices: Vec<(Range<usize>, Bytes)>,
-}
-
-/// Whether an answer may be something else than JSON or events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Raw {
-    /// It is JSON.
-    Never,
-    /// It is what its type says.
-    ByType,
-    /// It is a text.
-    Text,
-}
-
-impl Raw {
-    fn of(surface: Surface, head: &Head) -> Self {
-        if surface == Surface::Speech {
-            Self::ByType
-        } else if head.as_text {
-            Self::Text
-        } else {
-            Self::Never
-        }
-    }
 }
 
 impl Same {
@@ -174,6 +154,7 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
         | Operation::Embeddings
         | Operation::Responses
         | Operation::Moderations
+        | Operation::Files
         | Operation::Proxy
         | Operation::Realtime => None,
     };
@@ -191,7 +172,7 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             // Counts stand at the top of an answer of theirs; nobody is let through to it as it is.
             Surface::OllamaChat | Surface::OllamaEmbed => None,
             // To count is no use of a model.
-            Surface::CountTokens | Surface::Proxy | Surface::Realtime => None,
+            Surface::CountTokens | Surface::Files | Surface::Proxy | Surface::Realtime => None,
             Surface::Responses => searches::added(usage::of_openai(json), body),
             Surface::Images | Surface::ImageEdits | Surface::ImageVariations => usage::of_pictures(json),
             Surface::Speech => usage::of_speech(json),
@@ -374,7 +355,8 @@ impl SameStream {
             | Surface::OllamaEmbed
             | Surface::Moderations
             | Surface::Rerank
-            | Surface::CohereRerank => self.look_at_chunk(event, &data),
+            | Surface::CohereRerank
+            | Surface::Files => self.look_at_chunk(event, &data),
             Surface::Responses
             | Surface::Messages
             | Surface::CountTokens
@@ -481,6 +463,7 @@ impl SameStream {
                 | Operation::Embeddings
                 | Operation::Responses
                 | Operation::Moderations
+                | Operation::Files
                 | Operation::Proxy
                 | Operation::Realtime => usage::of_openai(usage),
             };

@@ -201,6 +201,7 @@ fn answer(config: &Simulated, surface: Surface, heard: Heard<'_>) -> Result<Made
         | Surface::Transcriptions
         | Surface::Translations
         | Surface::CohereRerank
+        | Surface::Files
         | Surface::GenerateContent
         | Surface::Converse
         | Surface::CohereChat
@@ -223,6 +224,7 @@ fn answer_form(surface: Surface, form: &Form) -> Result<Made, Bad> {
         | Operation::Responses
         | Operation::Moderations
         | Operation::Rerank
+        | Operation::Files
         | Operation::Proxy
         | Operation::Realtime => Err(Bad { message: "This server takes no form there.".to_owned(), param: None }),
     }

@@ -187,3 +187,39 @@ fn spoilt_forms_do_no_harm() {
         fuzz_multipart(&data);
     }
 }
+
+/// Reads an upload cut into pieces of a length: what the file is called, and what stands where that is said to stand.
+fn uploaded(body: &[u8], piece: usize) -> Result<(String, Vec<u8>), BadBody> {
+    let mut reader = Reader::of_upload(BOUNDARY);
+    body.chunks(piece.max(1)).try_for_each(|bytes| reader.push(bytes))?;
+    let (at, name) = reader.finish(None)?.filename.expect("a file");
+    Ok((name, body[at].to_vec()))
+}
+
+#[test]
+fn the_name_of_an_upload_is_where_it_is_said_to_be_however_the_form_is_cut() {
+    for (written, name) in [
+        ("; filename=\"a \\\"b\\\".wav\"; x=y", "a \\\"b\\\".wav"),
+        (";filename=plain.pdf", "plain.pdf"),
+        ("; filename= spaced.pdf ;x=\"y\"", "spaced.pdf"),
+        ("; FILENAME=\"\u{e9}\u{65e5}.pdf\"\r\nContent-Type: a/b", "\u{e9}\u{65e5}.pdf"),
+    ] {
+        let body = closed(&[
+            part("purpose", "", b"batch"),
+            part("file", written, b"\r\n--AaB03\r\n"),
+            part("model", "", b"any"),
+            part("Model", "", b"any"),
+        ]);
+        for piece in (1..60).chain([body.len()]) {
+            assert_eq!(uploaded(&body, piece), Ok((name.to_owned(), name.as_bytes().to_vec())), "{written} in pieces of {piece}");
+        }
+    }
+    let dice = closed(&[part("purpose", "", b"x"), part("file", "; filename=\"a.pdf\"", b"x")]);
+    for at in 0..dice.len() {
+        for byte in [b'"', b';', b'\\', 0xff, b'\r'] {
+            let mut spoilt = dice.clone();
+            spoilt[at] = byte;
+            drop(uploaded(&spoilt, 7));
+        }
+    }
+}

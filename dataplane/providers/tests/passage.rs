@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use providers::fault::{ClientError, Fault};
-use providers::head::{BadBody, Head};
+use providers::head::{BadBody, Head, opened};
 use providers::passage::{CannotSay, Passage};
 use serde_json::{Value, json};
 use snapshot::{Dialect, FailureClass, Surface, Usage};
@@ -66,7 +66,7 @@ fn references_to_objects_at_the_provider_are_refused() {
         (r#"{"model":"m","prompt":{"id":"pmpt_1"}}"#, "prompt"),
         (r#"{"model":"m","input":[{"type":"item_reference","id":"msg_1"}]}"#, "input[].type"),
         (r#"{"model":"m","input":[{"id":"msg_1"}]}"#, "input[].id"),
-        (r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]}"#, "input[].file_id"),
+        (r#"{"model":"m","input":[{"type":"message","file_id":7}]}"#, "input[].file_id"),
     ] {
         assert_eq!(bad(Surface::Responses, body), BadBody::ForeignId { field }, "{body}");
     }
@@ -75,19 +75,14 @@ fn references_to_objects_at_the_provider_are_refused() {
 }
 
 #[test]
-fn files_stores_and_containers_at_the_provider_are_refused_at_every_door_wherever_they_stand() {
+fn stores_containers_and_files_of_anthropic_are_refused_wherever_they_stand() {
     let responses = [
-        (r#""input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"file-1"}}]"#, "input[].file_id"),
-        (r#""input":[{"type":"function_call_output","output":[{"type":"input_file","file\u005fid":"file-1"}]}]"#, "input[].file_id"),
         (r#""input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]"#, "tools[].vector_store_ids"),
         (r#""input":"x","tools":[{"type":"code_interpreter","container":"cntr_1"}]"#, "tools[].container"),
-        (r#""tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-1"]}}]"#, "tools[].container.file_ids"),
-        (r#""tools":[{"type":"image_generation","input_image_mask":{"file_id":"file-1"}}]"#, "tools[].file_id"),
+        (r#""tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":[["file-1"]]}}]"#, "tools[].container.file_ids"),
+        (r#""tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":"file-1"}}]"#, "tools[].container.file_ids"),
     ];
-    let chat = [
-        (r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]"#, "messages[].content[].file.file_id"),
-        (r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#, "messages[].audio.id"),
-    ];
+    let chat = [(r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#, "messages[].audio.id")];
     let source = "messages[].content[].source.file_id";
     let messages = [
         (r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"file_1"}}]}]"#, source),
@@ -103,6 +98,64 @@ fn files_stores_and_containers_at_the_provider_are_refused_at_every_door_whereve
     for (surface, attempts) in doors {
         for (fields, field) in attempts {
             assert_eq!(bad(surface, &format!(r#"{{"model":"m",{fields}}}"#)), BadBody::ForeignId { field }, "{fields}");
+        }
+    }
+}
+
+/// Bodies that name files, with the field of each.
+const FILES: [(Surface, &str, &str); 6] = [
+    (
+        Surface::Responses,
+        r#""input":[{"role":"user","content":[{"type":"input_file","file_id":"f-1"},{"type":"input_image","file_id": "f-2"}]}]"#,
+        "input[].file_id",
+    ),
+    (
+        Surface::Responses,
+        r#""input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"f-1"}},{"file_id":"f-2"}]"#,
+        "input[].file_id",
+    ),
+    (
+        Surface::Responses,
+        r#""input":[{"type":"function_call_output","output":[{"type":"input_file","file\u005fid":"f-1"},{"file_id":"f\u002d2"}]}]"#,
+        "input[].file_id",
+    ),
+    (
+        Surface::Responses,
+        r#""tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["f-1", "f-2"]}}]"#,
+        "tools[].container.file_ids",
+    ),
+    (
+        Surface::Responses,
+        r#""tools":[{"type":"image_generation","input_image_mask":{"file_id":"f-1"}},{"file_id":"f-2"}]"#,
+        "tools[].file_id",
+    ),
+    (
+        Surface::ChatCompletions,
+        r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f-1"}},{"file":{"file_id":"f-2"}}]}]"#,
+        "messages[].content[].file.file_id",
+    ),
+];
+
+#[test]
+fn files_at_the_provider_are_found_wherever_they_stand_and_opened_in_their_place() {
+    for (surface, fields, field) in FILES {
+        let body = Bytes::from(format!(r#"{{{fields} , "model":"m","x":1.0e5}}"#));
+        let head = Head::read(surface, &body).expect("a head");
+        let found: Vec<_> = head.references.iter().map(|reference| (reference.field, reference.id.as_str())).collect();
+        assert_eq!(found, [(field, "f-1"), (field, "f-2")], "{fields}");
+        let opened = opened(&body, &head, &["own\"1".to_owned(), "own2".to_owned()]);
+        let plain = fields.replace("f\\u002d2", "f-2").replace("\"f-1\"", "\"own\\\"1\"").replace("\"f-2\"", "\"own2\"");
+        assert_eq!(opened, format!(r#"{{{plain} , "model":"m","x":1.0e5}}"#));
+    }
+}
+
+#[test]
+fn a_file_at_the_provider_is_not_named_in_other_words() {
+    for (surface, fields, field) in FILES {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        for other in [Surface::Messages, Surface::GenerateContent, Surface::Converse, Surface::CohereChat, Surface::OllamaChat] {
+            let told = choose(surface, other, &body, "m").expect_err("it has no words for it");
+            assert!(matches!(&told, CannotSay::Field { field: found, .. } if found == field), "{told:?}");
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Operation {
     Moderations,
     /// Documents put in the order of a question (`/v1/rerank`).
     Rerank,
+    /// Files kept at a provider (`/v1/files`).
+    Files,
     /// A path of a provider, passed through (`/proxy/<provider>/...`). A key has it only when it is named.
     Proxy,
     /// A conversation over an open connection (`/v1/realtime`).
@@ -50,7 +52,7 @@ impl Operation {
     pub fn is_of_the_later_doors(self) -> bool {
         match self {
             Self::Images | Self::Audio | Self::Moderations | Self::Rerank => true,
-            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses | Self::Proxy | Self::Realtime => false,
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses | Self::Files | Self::Proxy | Self::Realtime => false,
         }
     }
 
@@ -68,6 +70,7 @@ impl Operation {
             Self::Audio => "audio",
             Self::Moderations => "moderations",
             Self::Rerank => "rerank",
+            Self::Files => "files",
         }
     }
 
@@ -83,6 +86,7 @@ impl Operation {
             | Self::Audio
             | Self::Moderations
             | Self::Rerank
+            | Self::Files
             | Self::Realtime => true,
             Self::Proxy => false,
         }
@@ -137,6 +141,8 @@ pub enum Surface {
     Translations,
     /// `POST /v2/rerank` (Cohere)
     CohereRerank,
+    /// `/v1/files`: sent as a form, looked at, listed, read, deleted. It is a door with paths of its own.
+    Files,
     /// `/proxy/<provider>/...`: any method, any body, passed on unread. It is a door; no provider's surfaces have it.
     Proxy,
     /// `GET /v1/realtime`, a WebSocket. Providers of type OpenAI and Azure OpenAI speak it by themselves, of others the
@@ -167,7 +173,7 @@ impl Surface {
     #[must_use]
     pub fn is_form(self) -> bool {
         match self {
-            Self::ImageEdits | Self::ImageVariations | Self::Transcriptions | Self::Translations => true,
+            Self::ImageEdits | Self::ImageVariations | Self::Transcriptions | Self::Translations | Self::Files => true,
             Self::ChatCompletions
             | Self::Completions
             | Self::Embeddings
@@ -217,13 +223,14 @@ impl Surface {
             | Self::CohereEmbed
             | Self::OllamaChat
             | Self::OllamaEmbed
+            | Self::Files
             | Self::Proxy
             | Self::Realtime => false,
         }
     }
 
     /// Doors with a head and a body of their own.
-    pub const SIDE_DOORS: [Self; 2] = [Self::Proxy, Self::Realtime];
+    pub const SIDE_DOORS: [Self; 3] = [Self::Files, Self::Proxy, Self::Realtime];
 
     /// The dialect of its bodies; of errors, where bodies are passed on unread.
     #[must_use]
@@ -242,7 +249,8 @@ impl Surface {
             | Self::ImageVariations
             | Self::Speech
             | Self::Transcriptions
-            | Self::Translations => Dialect::OpenAi,
+            | Self::Translations
+            | Self::Files => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
@@ -269,6 +277,7 @@ impl Surface {
             Self::Speech | Self::Transcriptions | Self::Translations => Operation::Audio,
             Self::Moderations => Operation::Moderations,
             Self::Rerank | Self::CohereRerank => Operation::Rerank,
+            Self::Files => Operation::Files,
             Self::Proxy => Operation::Proxy,
             Self::Realtime => Operation::Realtime,
         }
@@ -298,6 +307,7 @@ impl Surface {
             Self::Speech => "/audio/speech",
             Self::Transcriptions => "/audio/transcriptions",
             Self::Translations => "/audio/translations",
+            Self::Files => "/files",
             Self::Proxy => "/proxy",
             Self::Realtime => "/realtime",
         }
@@ -330,7 +340,8 @@ impl Surface {
             | Self::Speech
             | Self::Transcriptions
             | Self::Translations
-            | Self::CohereRerank => self.path(),
+            | Self::CohereRerank
+            | Self::Files => self.path(),
         }
     }
 
@@ -360,6 +371,7 @@ impl Surface {
             Self::Transcriptions => "transcriptions",
             Self::Translations => "translations",
             Self::CohereRerank => "cohere_rerank",
+            Self::Files => "files",
             Self::Proxy => "proxy",
             Self::Realtime => "realtime",
         }

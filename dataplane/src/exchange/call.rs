@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use providers::head::{BadBody, Head};
+use bytes::Bytes;
+use providers::head::{BadBody, Head, opened};
 use snapshot::Surface;
 
-use super::{Body, Through};
+use super::{Body, Bound, Stored, Through};
 
 /// A call whose body was read and understood as far as the gateway acts on it.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub struct Call {
     pub body: Body,
     /// Asked by a path of a provider: nobody reads the body, and the head is empty.
     pub through: Option<Box<Through>>,
+    /// Asked of what a provider keeps: the head is empty.
+    pub stored: Option<Box<Stored>>,
+    /// What it names is kept somewhere.
+    pub bound: Option<Bound>,
 }
 
 impl Call {
@@ -30,7 +35,29 @@ impl Call {
             Body::Here(bytes) => Head::read(surface, bytes)?,
             Body::Form(form) => form.form.head.clone(),
         };
-        Ok(Self { surface, head, body, through: None })
+        Ok(Self { surface, head, body, through: None, stored: None, bound: None })
+    }
+
+    /// A session with a model.
+    #[must_use]
+    pub fn of_session(surface: Surface, model: String, body: Body) -> Self {
+        Self { head: Head::of_session(model), ..Self::of_path(surface, body, None, None) }
+    }
+
+    /// What is asked by a path.
+    #[must_use]
+    pub fn of_path(surface: Surface, body: Body, through: Option<Box<Through>>, stored: Option<Box<Stored>>) -> Self {
+        Self { surface, head: Head::default(), body, through, stored, bound: None }
+    }
+
+    /// With the provider's own ids in the place of those that its body names.
+    ///
+    /// # Errors
+    /// See [`BadBody`].
+    pub fn opened(self, body: &Bytes, ids: &[String], bound: Bound) -> Result<Self, BadBody> {
+        let body = opened(body, &self.head, ids);
+        let head = Head::read(self.surface, &body)?;
+        Ok(Self { head, body: Body::Here(body), bound: Some(bound), ..self })
     }
 }
 

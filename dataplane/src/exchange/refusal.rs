@@ -6,6 +6,8 @@ use providers::fault::Fault;
 use providers::head::BadBody;
 use snapshot::{Operation, Surface};
 
+use super::Unkept;
+
 /// Why a call gets no answer from a model. Holds what the client may read, nothing internal.
 #[derive(Debug)]
 pub enum Refusal {
@@ -110,6 +112,8 @@ pub enum Refusal {
         /// As asked.
         method: String,
     },
+    /// It is about objects that a provider keeps.
+    Unkept(Unkept),
     /// The key has as many calls in flight as it may.
     TooManyInFlight {
         /// How many that is.

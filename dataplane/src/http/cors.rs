@@ -38,7 +38,13 @@ pub(super) fn tell(headers: &mut HeaderMap, origin: HeaderValue) {
 
 /// What a preflight is answered with, besides [`tell`].
 pub(super) fn tell_preflight(headers: &mut HeaderMap, path: &str, asked: &HeaderMap) {
-    let methods = if path.starts_with("/proxy/") { "GET, POST, PUT, PATCH, DELETE" } else { "GET, POST" };
+    let methods = if path.starts_with("/proxy/") {
+        "GET, POST, PUT, PATCH, DELETE"
+    } else if path.starts_with("/v1/files") {
+        "GET, POST, DELETE"
+    } else {
+        "GET, POST"
+    };
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     if let Some(names) = asked.get("access-control-request-headers") {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());

@@ -55,11 +55,13 @@ struct Announced {
     boundary: Vec<u8>,
     /// The model that a header names.
     model: Option<String>,
+    /// A file that is to be kept.
+    is_upload: bool,
 }
 
 impl Unread {
     pub(super) fn new(incoming: Incoming, headers: &HeaderMap, limits: BodyLimits, surface: Option<Surface>, spool: Spool) -> Self {
-        let content = if surface.is_some_and(Surface::is_form) { form(headers) } else { json(headers) };
+        let content = if surface.is_some_and(Surface::is_form) { form(headers, surface == Some(Surface::Files)) } else { json(headers) };
         Self { incoming: Some(incoming), limits, content, spool }
     }
 
@@ -122,7 +124,7 @@ async fn gather(
     bound: Bound,
     idle: Duration,
 ) -> Result<(Body, BodyPermit), Refusal> {
-    let mut reader = multipart::Reader::new(&head.boundary);
+    let mut reader = if head.is_upload { multipart::Reader::of_upload(&head.boundary) } else { multipart::Reader::new(&head.boundary) };
     while let Some(frame) = next(incoming, idle).await? {
         let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else { continue };
         bound.holds(keeper.bytes() + data.len() as u64)?;
@@ -213,14 +215,14 @@ fn json(headers: &HeaderMap) -> Result<Content, Refusal> {
     }
 }
 
-fn form(headers: &HeaderMap) -> Result<Content, Refusal> {
+fn form(headers: &HeaderMap, is_upload: bool) -> Result<Content, Refusal> {
     if let Some(encoding) = is_compressed(headers) {
         return Err(other(Some(encoding), FORM));
     }
     let kind = headers.get(CONTENT_TYPE).ok_or_else(|| other(None, FORM))?;
     let boundary = multipart::boundary(kind.as_bytes()).map_err(|_| other(Some(kind), FORM))?;
     let model = headers.get("x-portolan-model").map(|model| String::from_utf8_lossy(model.as_bytes()).into_owned());
-    Ok(Content::Form(Announced { kind: kind.clone(), boundary, model }))
+    Ok(Content::Form(Announced { kind: kind.clone(), boundary, model, is_upload }))
 }
 
 fn is_json(kind: &[u8]) -> bool {

@@ -16,6 +16,13 @@ pub(super) enum Asked<'a> {
     Model(&'a str),
     /// A session.
     Session,
+    /// Something about files that providers keep.
+    Files {
+        /// What.
+        deed: Asking,
+        /// With which.
+        id: Option<&'a str>,
+    },
     /// A path of a provider.
     Path {
         /// Its name.
@@ -23,6 +30,16 @@ pub(super) enum Asked<'a> {
         /// With its slash; empty when there is none.
         path: &'a str,
     },
+}
+
+/// What is to be done with what a provider keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking {
+    Send,
+    List,
+    Look,
+    Read,
+    Delete,
 }
 
 /// Longest path that an error message repeats.
@@ -41,6 +58,9 @@ pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Ref
     }
     if let Some(why) = path.strip_prefix("/v1/realtime/").and_then(beside_the_gateway) {
         return Err(Refusal::PathNotServed { why });
+    }
+    if let Some(rest) = path.strip_prefix("/v1/files").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return files(method, rest).unwrap_or_else(|| Err(Refusal::UnknownPath { path: shown(path) }));
     }
     let asked = match path {
         "/v1/realtime" => Asked::Session,
@@ -63,6 +83,33 @@ fn beside_the_gateway(below: &str) -> Option<&'static str> {
             "calls over WebRTC and SIP are not served: their sound goes past this gateway, its limits and its receipts; open a WebSocket at /v1/realtime",
         ),
         _ => None,
+    }
+}
+
+/// What stands behind `/v1/files`; `None` where nothing is.
+fn files<'a>(method: &Method, rest: &'a str) -> Option<Result<Asked<'a>, Refusal>> {
+    let wrong = |allowed| Some(Err(Refusal::MethodNotAllowed { allowed }));
+    let asked = |deed, id| Some(Ok(Asked::Files { deed, id }));
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    match rest.split_once('/') {
+        None if rest.is_empty() => match *method {
+            Method::POST => asked(Asking::Send, None),
+            Method::GET => asked(Asking::List, None),
+            _ => wrong("GET, POST"),
+        },
+        None => match *method {
+            Method::GET => asked(Asking::Look, Some(rest)),
+            Method::DELETE => asked(Asking::Delete, Some(rest)),
+            _ => wrong("GET, DELETE"),
+        },
+        Some((id, "content")) if !id.is_empty() => {
+            if method == Method::GET {
+                asked(Asking::Read, Some(id))
+            } else {
+                wrong("GET")
+            }
+        }
+        Some(_) => None,
     }
 }
 
@@ -100,6 +147,34 @@ mod tests {
         ] {
             assert_eq!(parse(&Method::GET, path).ok(), Some(asked), "{path}");
             assert!(matches!(parse(&Method::POST, path), Err(Refusal::MethodNotAllowed { allowed: "GET" })), "{path}");
+        }
+    }
+
+    #[test]
+    fn files_are_sent_listed_looked_at_read_and_deleted() {
+        let parsed = |method, path| match parse(&method, path) {
+            Ok(Asked::Files { deed, id }) => Ok((deed, id)),
+            Ok(_) => Err("another"),
+            Err(Refusal::MethodNotAllowed { allowed }) => Err(allowed),
+            Err(_) => Err(""),
+        };
+        for (method, path, expected) in [
+            (Method::POST, "/v1/files", Ok((Asking::Send, None))),
+            (Method::GET, "/v1/files", Ok((Asking::List, None))),
+            (Method::GET, "/v1/files/", Ok((Asking::List, None))),
+            (Method::GET, "/v1/files/file-1", Ok((Asking::Look, Some("file-1")))),
+            (Method::DELETE, "/v1/files/file-1", Ok((Asking::Delete, Some("file-1")))),
+            (Method::GET, "/v1/files/file-1/content", Ok((Asking::Read, Some("file-1")))),
+            (Method::PUT, "/v1/files", Err("GET, POST")),
+            (Method::DELETE, "/v1/files", Err("GET, POST")),
+            (Method::POST, "/v1/files/file-1", Err("GET, DELETE")),
+            (Method::DELETE, "/v1/files/file-1/content", Err("GET")),
+            (Method::GET, "/v1/files/file-1/", Err("")),
+            (Method::GET, "/v1/files/file-1/contents", Err("")),
+            (Method::GET, "/v1/files//content", Err("")),
+            (Method::GET, "/v1/filesx", Err("")),
+        ] {
+            assert_eq!(parsed(method.clone(), path), expected, "{method} {path}");
         }
     }
 

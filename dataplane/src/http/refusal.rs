@@ -1,6 +1,8 @@
 //! A refusal as the client is told: its status, its stable code, its type in both dialects and words that name the way
 //! out. The only file that chooses the status of an error.
 
+mod unkept;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use providers::head::BadBody;
 use providers::passage::StreamReader;
 use snapshot::{Dialect, FailureClass, Surface};
 
-use crate::exchange::{Ending, Refusal};
+use crate::exchange::{Ending, Refusal, Unkept};
 
 /// What goes over the wire.
 pub struct Told {
@@ -95,6 +97,7 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::BadPath { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_path"),
         Refusal::NoSuchProvider { .. } => (StatusCode::NOT_FOUND, MISSING, "provider_not_found"),
         Refusal::PathNotAllowed { .. } => (StatusCode::FORBIDDEN, DENIED, "path_not_allowed"),
+        Refusal::Unkept(unkept) => verdict_of_unkept(unkept),
         Refusal::TooManyInFlight { .. } => (StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_in_flight"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, LARGE, "body_too_large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, LATE, "body_timeout"),
@@ -105,6 +108,21 @@ fn verdict(refusal: &Refusal) -> (StatusCode, Kind, &'static str) {
         Refusal::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, FULL, "overloaded"),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, FULL, "not_ready"),
         Refusal::Upstream { fault, status, .. } => of_class(fault.class, *status),
+    }
+}
+
+fn verdict_of_unkept(unkept: &Unkept) -> (StatusCode, Kind, &'static str) {
+    match unkept {
+        Unkept::NoSeal => (StatusCode::NOT_IMPLEMENTED, SERVER, "no_seal"),
+        Unkept::NoSuchObject { .. } => (StatusCode::NOT_FOUND, MISSING, "object_not_found"),
+        Unkept::KeeperGone => (StatusCode::GONE, MISSING, "provider_gone"),
+        Unkept::CredentialGone { .. } => (StatusCode::GONE, MISSING, "credential_gone"),
+        Unkept::KeptElsewhere { .. } => (StatusCode::BAD_REQUEST, INVALID, "kept_elsewhere"),
+        Unkept::TwoKeepers { .. } => (StatusCode::BAD_REQUEST, INVALID, "kept_elsewhere"),
+        Unkept::NoKeeper { .. } => (StatusCode::BAD_REQUEST, INVALID, "unsupported_by_provider"),
+        Unkept::WhichProvider { .. } => (StatusCode::BAD_REQUEST, INVALID, "provider_ambiguous"),
+        Unkept::BadParameter { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
+        Unkept::ListTooLong => (StatusCode::BAD_REQUEST, INVALID, "list_too_long"),
     }
 }
 
@@ -211,6 +229,7 @@ fn words(refusal: Refusal) -> (String, Option<String>) {
         Refusal::BadPath { why } => (format!("the path is not passed through: {why}"), None),
         Refusal::NoSuchProvider { name } => (no_such_provider(&name), None),
         Refusal::PathNotAllowed { provider, path, method } => (path_not_allowed(&provider, &path, &method), None),
+        Refusal::Unkept(unkept) => unkept::words(unkept),
         Refusal::TooManyInFlight { limit } => {
             (format!("the API key has {limit} calls in flight, as many as it may; wait for one to end"), None)
         }
@@ -235,7 +254,7 @@ fn unknown_provider(name: &str, known: &[String]) -> String {
 
 fn nothing_at(path: &str) -> String {
     format!(
-        "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations or /v1/rerank, sessions to /v1/realtime, GET /v1/models lists the models, and /proxy/<provider>/<path> passes through what a provider allows"
+        "there is nothing at `{path}`; calls go to /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/images/.., /v1/audio/.., /v1/moderations, /v1/rerank or /v1/files, sessions to /v1/realtime, GET /v1/models lists the models, and /proxy/<provider>/<path> passes through what a provider allows"
     )
 }
 

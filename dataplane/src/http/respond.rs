@@ -17,7 +17,7 @@ use super::intake::{BodyLimits, Unread};
 use super::path::{self, Asked};
 use super::sessions::Upgrade;
 use super::spool::Spool;
-use super::{cors, models, realtime, refusal, through};
+use super::{cors, models, realtime, refusal, stored, through};
 use crate::auth;
 use crate::exchange::{CallId, ClientRequestId, Refusal};
 use crate::live::Live;
@@ -94,6 +94,7 @@ async fn answer(
         Ok(Asked::Call(surface)) => Some(*surface),
         Ok(Asked::Path { .. }) => Some(Surface::Proxy),
         Ok(Asked::Session) => Some(Surface::Realtime),
+        Ok(Asked::Files { .. }) => Some(Surface::Files),
         Ok(Asked::Models | Asked::Model(_)) | Err(_) => None,
     };
     let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
@@ -112,6 +113,16 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
         Ok(Asked::Session) => opened(rooms, head, upgrade, &mut entry).await,
+        Ok(Asked::Files { deed, id }) => match stored::read(head, deed, id) {
+            Ok(wanted) => {
+                // A form is sent; what asks for something has no body, or one that nobody reads.
+                let unread = if deed == path::Asking::Send { unread } else { unread.of_any_kind() };
+                serve::serve(rooms, &mut entry, Wish::Stored(Box::new(wanted)), &head.headers, unread, say(Surface::Files))
+                    .await
+                    .map(relayed)
+            }
+            Err(refusal) => Err(refusal),
+        },
         Ok(Asked::Models) => listed(rooms, head, &live, None, &mut entry),
         Ok(Asked::Model(model)) => listed(rooms, head, &live, Some(model), &mut entry),
         Err(refusal) => Err(refusal),

@@ -41,7 +41,9 @@ fn of_azure(api: &AzureApi, surface: Surface) -> String {
     match api {
         AzureApi::V1 { version: None } => format!("/openai/v1{below}"),
         AzureApi::V1 { version: Some(version) } => format!("/openai/v1{below}?api-version={version}"),
-        AzureApi::Deployments { version } if surface == Surface::Responses => format!("/openai{below}?api-version={version}"),
+        AzureApi::Deployments { version } if matches!(surface, Surface::Responses | Surface::Files) => {
+            format!("/openai{below}?api-version={version}")
+        }
         AzureApi::Deployments { version } => format!("/openai/deployments/{MODEL}{below}?api-version={version}"),
         AzureApi::Models { version } => format!("/models{below}?api-version={version}"),
     }
@@ -103,7 +105,8 @@ fn of_vertex(surface: Surface, stream: bool) -> Option<String> {
             | Surface::Speech
             | Surface::Transcriptions
             | Surface::Translations
-            | Surface::CohereRerank,
+            | Surface::CohereRerank
+            | Surface::Files,
             _,
         ) => return None,
     };

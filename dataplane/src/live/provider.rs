@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use snapshot::{AuthStyle, Credentials, Egress, Endpoint, Provider, ProviderId, Scheme, Secret, Surface};
 
 use super::{Known, LiveIdentity, known, paths, speaks};
+use crate::seal::Place;
 
 /// Where connections lead: the same for equal endpoints of one provider, over reloads. Pools are keyed by it.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub struct LiveProvider {
     pub host: HeaderValue,
     /// For HTTP/2, which wants it in the request line; only where TLS is spoken.
     pub authority: Option<Authority>,
+    /// Where what it keeps is kept.
+    pub place: Place,
     /// Calls of a simulated provider; drives the dice of its faults.
     pub turns: AtomicU64,
     /// What it speaks: its surfaces, and what its type speaks besides.
@@ -106,6 +109,7 @@ impl LiveProvider {
                 .filter(|endpoint| endpoint.auth.is_of_a_cloud())
                 .map(|endpoint| origins.identity(&provider.id, endpoint, egress, secret)),
             host,
+            place: Place::of(provider.id.as_str(), secret.map(|secret| secret.expose().as_str())),
             turns: AtomicU64::new(0),
             paths: paths.collect(),
             publishers: paths::Publishers::of(&provider.kind),
@@ -119,6 +123,12 @@ impl LiveProvider {
     #[must_use]
     pub fn counts_tokens(&self) -> bool {
         self.speaks.contains(&Surface::CountTokens)
+    }
+
+    /// Whether it keeps what this surface is for.
+    #[must_use]
+    pub fn keeps(&self, surface: Surface) -> bool {
+        self.speaks.contains(&surface)
     }
 
     /// The path of a surface that it speaks, for a model, streamed or not.

@@ -14,10 +14,10 @@ const SOUND: [Surface; 3] = [Surface::Speech, Surface::Transcriptions, Surface::
 pub(super) fn of(provider: &Provider) -> BTreeSet<Surface> {
     let mut speaks = provider.surfaces.clone();
     match &provider.kind {
-        ProviderKind::OpenAi(_) => speaks.extend(PICTURES.into_iter().chain(SOUND).chain([Surface::Moderations])),
+        ProviderKind::OpenAi(_) => speaks.extend(PICTURES.into_iter().chain(SOUND).chain([Surface::Moderations, Surface::Files])),
         ProviderKind::AzureOpenAi(azure) => match azure.api {
             AzureApi::V1 { .. } | AzureApi::Deployments { .. } => {
-                speaks.extend([Surface::Images, Surface::ImageEdits].into_iter().chain(SOUND));
+                speaks.extend([Surface::Images, Surface::ImageEdits, Surface::Files].into_iter().chain(SOUND));
             }
             AzureApi::Models { .. } => {}
         },

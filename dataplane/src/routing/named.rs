@@ -52,7 +52,7 @@ fn sees(live: &Live, grant: &Grant, name: &str) -> bool {
     live.models.named(grant.namespace(), name).any(|provider| grant.allows_provider(&provider.provider.id))
 }
 
-fn unknown(live: &Live, grant: &Grant, name: &str, named_by: &'static str) -> Refusal {
+pub(super) fn unknown(live: &Live, grant: &Grant, name: &str, named_by: &'static str) -> Refusal {
     let mut known: Vec<String> = live
         .models
         .providers_for(grant.namespace())

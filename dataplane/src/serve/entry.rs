@@ -87,7 +87,8 @@ impl Entry {
         self.hold = Some(hold);
         self.spoken = call.head.characters.and_then(|count| Measured::whole(Unit::Character, count));
         self.note(|outcome| {
-            outcome.model_asked = call.through.is_none().then(|| call.head.model.as_str().into());
+            let of_a_model = call.through.is_none() && call.stored.is_none();
+            outcome.model_asked = of_a_model.then(|| call.head.model.as_str().into());
             outcome.stream = call.head.stream;
             outcome.picture = call.head.picture.clone();
             outcome.request_bytes = call.body.bytes();

@@ -28,10 +28,10 @@ use crate::exchange::{Answer, Attempt, Room, Source, Streaming};
 use crate::live::Origin;
 
 /// Largest answer that is not streamed, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Largest error body that is read, in bytes.
-const ERROR_BYTES_MAX: usize = 64 << 10;
+pub(super) const ERROR_BYTES_MAX: usize = 64 << 10;
 
 /// What a stream may say before its first event, in bytes: comments and keep-alives.
 const PRELUDE_BYTES_MAX: usize = 1 << 20;
@@ -340,7 +340,7 @@ pub(super) fn target(provider: &crate::live::LiveProvider, path: http::uri::Path
 }
 
 /// Reads a body to its end. One frame is handed on as it is.
-async fn whole<B>(body: B, bytes_max: usize, room: &mut dyn Room) -> Result<Bytes, Failure>
+pub(super) async fn whole<B>(body: B, bytes_max: usize, room: &mut dyn Room) -> Result<Bytes, Failure>
 where
     B: http_body::Body<Data = Bytes, Error = crate::exchange::Broken>,
 {

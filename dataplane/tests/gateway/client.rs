@@ -1,5 +1,6 @@
 //! Clients at the near ends of pipes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::manifests::text_of;
 #[derive(Debug, Clone)]
 pub struct Call {
     method: &'static str,
-    path: &'static str,
+    path: Cow<'static, str>,
     key: Option<String>,
     body: String,
     kind: &'static str,
@@ -41,12 +42,19 @@ impl Call {
     }
 
     /// Any body at any path.
-    pub fn post(key: &str, path: &'static str, body: &str) -> Self {
-        Self { method: "POST", path, key: Some(text_of(key)), body: body.to_owned(), kind: "application/json", headers: Vec::new() }
+    pub fn post(key: &str, path: impl Into<Cow<'static, str>>, body: &str) -> Self {
+        Self {
+            method: "POST",
+            path: path.into(),
+            key: Some(text_of(key)),
+            body: body.to_owned(),
+            kind: "application/json",
+            headers: Vec::new(),
+        }
     }
 
     /// A GET.
-    pub fn get(key: &str, path: &'static str) -> Self {
+    pub fn get(key: &str, path: impl Into<Cow<'static, str>>) -> Self {
         Self { method: "GET", ..Self::post(key, path, "") }
     }
 
@@ -72,7 +80,7 @@ impl Call {
     }
 
     pub fn request(self) -> Request<Full<Bytes>> {
-        let mut request = Request::builder().method(self.method).uri(self.path).header("host", "gateway.example");
+        let mut request = Request::builder().method(self.method).uri(&*self.path).header("host", "gateway.example");
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }

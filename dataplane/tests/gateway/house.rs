@@ -12,6 +12,7 @@ use dataplane::http::Door;
 use dataplane::http::listener::{Bounds, Leaving, converse};
 use dataplane::ledger::Books;
 use dataplane::live::Revision;
+use dataplane::seal::Keys;
 use dataplane::source::manifests::Folder;
 use dataplane::source::{ObjectReport, Wanted};
 use dataplane::telemetry::log::{AccessLog, Target};
@@ -29,6 +30,9 @@ use crate::provider::{Manner, Pipes};
 pub const HEADER_TIME: Duration = Duration::from_secs(75);
 /// See [`HEADER_TIME`].
 pub const BODY_IDLE: Duration = Duration::from_secs(20);
+
+/// The key of the seal in every test.
+pub const SEAL: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 /// A name that the folder source passes over.
 const LOG: &str = "access.log";
@@ -72,6 +76,7 @@ impl House {
         let source = Folder::new(folder.path().to_owned(), BTreeMap::new(), None);
         let mut house = Self { gateway, providers, clock, source, reports: Vec::new(), door, leaving, folder };
         house.configure(manifests);
+        house.gateway.seal.swap(Keys::parse(SEAL).expect("a key"));
         house
     }
 
@@ -162,6 +167,7 @@ fn settings(folder: &TempDir) -> Settings {
         body_memory_bytes: 64 << 20,
         spool_dir: None,
         spool_bytes: 1 << 30,
+        seal_file: None,
         header_timeout: HEADER_TIME,
         body_idle_timeout: BODY_IDLE,
     }

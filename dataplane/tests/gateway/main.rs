@@ -16,6 +16,7 @@ mod counts;
 mod doors;
 mod fair_share;
 mod fallback;
+mod files;
 mod forms;
 mod fronts;
 mod hostile;

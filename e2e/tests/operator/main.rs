@@ -17,6 +17,7 @@ mod publishing;
 mod rest;
 mod running;
 mod scale;
+mod seal;
 mod storm;
 mod telling;
 mod tenant;

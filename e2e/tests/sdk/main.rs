@@ -4,6 +4,7 @@
 //! gateways, are tried for less and in front of more: see `matrix`.
 #![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper of a test fails the test")]
 
+mod files;
 mod install;
 mod matrix;
 mod papers;
@@ -41,6 +42,11 @@ async fn openais_node_sdk_reads_recorded_answers_of_both_dialects() {
 #[tokio::test]
 async fn anthropics_python_sdk_reads_recorded_answers_of_both_dialects() {
     recorded::test(Sdk::AnthropicPython).await;
+}
+
+#[tokio::test]
+async fn openais_python_sdk_keeps_files() {
+    files::test().await;
 }
 
 #[tokio::test]

@@ -26,23 +26,24 @@ const KUBERNETES: [&str; 3] = ["kube", "kube-runtime", "k8s-openapi"];
 
 /// Rooms of `dataplane/src`, and which others each may know. `args`, `gateway`, `run` and `main` are the wiring and may
 /// know all; nobody may know them.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     // Nouns and floors: what everyone may need knows nearly nobody.
     ("clock", &[]),
-    // What is shown of an identity is good until a moment.
-    ("live", &["clock"]),
+    ("seal", &[]),
+    // What is shown of an identity is good until a moment; what a provider keeps is kept at a place.
+    ("live", &["clock", "seal"]),
     ("telemetry", &[]),
     ("source", &["clock"]),
-    ("exchange", &["live"]),
+    ("exchange", &["live", "seal"]),
     // The rooms, strangers to one another.
     ("auth", &["exchange", "live"]),
     ("limits", &["exchange", "live"]),
-    ("routing", &["exchange", "live"]),
-    ("upstream", &["clock", "exchange", "live", "telemetry"]),
+    ("routing", &["exchange", "live", "seal"]),
+    ("upstream", &["clock", "exchange", "live", "seal", "telemetry"]),
     ("relay", &["exchange"]),
     ("ledger", &["exchange", "telemetry"]),
     // The story of a call: it knows them all.
-    ("serve", &["auth", "clock", "exchange", "ledger", "limits", "live", "relay", "routing", "upstream"]),
+    ("serve", &["auth", "clock", "exchange", "ledger", "limits", "live", "relay", "routing", "seal", "upstream"]),
     // The doors.
     ("http", &["exchange", "live", "serve"]),
     ("admin", &[]),

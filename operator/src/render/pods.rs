@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crds::api::workload::{Amounts, Delivery, PodTemplate, TaintEffect, Toleration, Volume};
 use serde_json::{Map, Value, json};
 
-use super::{Subject, access, labels, metadata};
+use super::{Subject, access, labels, metadata, seal_name};
+use crate::seal::KEYS;
 
 /// Where the bundle is mounted, one file for each object, named as the object.
 pub const SNAPSHOT_FOLDER: &str = "/var/run/portolan/snapshot";
@@ -15,6 +16,8 @@ pub const LAST_GOOD_FOLDER: &str = "/var/run/portolan/last-good";
 /// Where a pod keeps large forms while it sends them on. Told by the environment: a data plane of before, which a gateway may
 /// be pinned to, does not know the flag.
 const SPOOL_FOLDER: &str = "/var/run/portolan/spool";
+/// Where a pod finds the keys of its seal; told by the environment too.
+const SEAL_FOLDER: &str = "/var/run/portolan/seal";
 const EXTRA_CA_FOLDER: &str = "/var/run/portolan/extra-ca";
 
 pub(super) fn deployment(subject: Subject<'_>) -> Value {
@@ -128,7 +131,10 @@ fn container(subject: Subject<'_>, mounts: &[Value]) -> Value {
         "image": image(&subject.around.image, subject.spec.version.as_deref()),
         "imagePullPolicy": subject.around.image_pull_policy,
         "args": args,
-        "env": [{ "name": "PORTOLAN_SPOOL_DIR", "value": SPOOL_FOLDER }],
+        "env": [
+            { "name": "PORTOLAN_SPOOL_DIR", "value": SPOOL_FOLDER },
+            { "name": "PORTOLAN_SEAL_FILE", "value": format!("{SEAL_FOLDER}/{KEYS}") },
+        ],
         "ports": [
             { "name": "http", "containerPort": 8080, "protocol": "TCP" },
             { "name": "admin", "containerPort": 9090, "protocol": "TCP" },
@@ -202,11 +208,14 @@ fn volumes(subject: Subject<'_>) -> (Vec<Value>, Vec<Value>) {
         json!({ "name": "snapshot", "projected": { "sources": sources } }),
         json!({ "name": "last-good", "emptyDir": { "medium": "Memory", "sizeLimit": "32Mi" } }),
         json!({ "name": "spool", "emptyDir": { "sizeLimit": "1100Mi" } }),
+        // Optional: a pod without a seal serves all but what needs one.
+        json!({ "name": "seal", "secret": { "secretName": seal_name(subject.name), "optional": true, "items": [{ "key": KEYS, "path": KEYS }] } }),
     ];
     let mut mounts = vec![
         json!({ "name": "snapshot", "mountPath": SNAPSHOT_FOLDER, "readOnly": true }),
         json!({ "name": "last-good", "mountPath": LAST_GOOD_FOLDER }),
         json!({ "name": "spool", "mountPath": SPOOL_FOLDER }),
+        json!({ "name": "seal", "mountPath": SEAL_FOLDER, "readOnly": true }),
     ];
     if let Some(wanted) = &subject.spec.pod_template.extra_ca_config_map_ref {
         let items = json!([{ "key": wanted.key, "path": "ca.pem" }]);

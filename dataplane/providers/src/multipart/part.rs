@@ -1,5 +1,7 @@
 //! The head of a part: what it is called, and whether it is a file.
 
+use std::ops::Range;
+
 /// Header lines of a part at most.
 const LINES_MAX: usize = 16;
 
@@ -40,6 +42,12 @@ pub(super) struct Part {
     /// It is called like the model but for case or white space.
     pub lookalike: bool,
     pub is_file: bool,
+    /// Its field is called `file`.
+    pub is_called_file: bool,
+    /// Where the name of the file stands in the lines of the head, without its quotes.
+    pub filename: Option<Range<usize>>,
+    /// The name of the file is encoded.
+    pub is_encoded: bool,
     /// Of a field that is acted on, as far as it came.
     pub value: Vec<u8>,
     /// The value's first byte was reached.
@@ -70,21 +78,23 @@ impl Part {
                 return Err("a part is encoded; send its bytes as they are");
             }
         }
-        Self::disposed(disposition.ok_or("a part has no disposition")?)
+        Self::disposed(text, disposition.ok_or("a part has no disposition")?)
     }
 
     /// `form-data; name="file"; filename="a.wav"`
-    fn disposed(disposition: &str) -> Result<Self, &'static str> {
-        let (kind, rest) = disposition.split_once(';').unwrap_or((disposition, ""));
+    fn disposed(lines: &str, disposition: &str) -> Result<Self, &'static str> {
+        let (kind, rest) = disposition.split_once(';').unwrap_or((disposition, &disposition[disposition.len()..]));
         if !kind.trim().eq_ignore_ascii_case("form-data") {
             return Err("a part is no part of a form");
         }
-        let (mut name, mut is_file) = (None, false);
-        for (found, value) in parameters(rest)? {
+        let (mut name, mut is_file, mut filename, mut is_encoded) = (None, false, None, false);
+        let before = rest.as_ptr() as usize - lines.as_ptr() as usize;
+        for Parameter { name: found, value, at } in parameters(rest)? {
             match &*found {
                 "name" if name.is_some() => return Err("a part has two names"),
                 "name" => name = Some(value),
-                "filename" | "filename*" => is_file = true,
+                "filename" => (is_file, filename) = (true, Some(before + at.start..before + at.end)),
+                "filename*" => (is_file, is_encoded) = (true, true),
                 "name*" => return Err("a part's name is encoded; write it as it is"),
                 _ => {}
             }
@@ -92,25 +102,41 @@ impl Part {
         let name = name.ok_or("a part has no name")?;
         let field = Field::of(&name);
         let lookalike = field.is_none() && name.trim_ascii().eq_ignore_ascii_case(b"model");
-        Ok(Self { field, lookalike, is_file, value: Vec::new(), begun: false, at: 0 })
+        let is_called_file = name == b"file";
+        Ok(Self { field, lookalike, is_file, is_called_file, filename, is_encoded, value: Vec::new(), begun: false, at: 0 })
     }
 }
 
-/// Parameters of a header's value: `; name=token; name="quoted"`. Names are in lower case.
-pub(super) fn parameters(text: &str) -> Result<Vec<(String, Vec<u8>)>, &'static str> {
+/// A parameter of a header's value.
+pub(super) struct Parameter {
+    /// In lower case.
+    pub name: String,
+    /// Without quotes and escapes.
+    pub value: Vec<u8>,
+    /// Where the value stands, without its quotes.
+    at: Range<usize>,
+}
+
+/// Parameters of a header's value: `; name=token; name="quoted"`.
+pub(super) fn parameters(text: &str) -> Result<Vec<Parameter>, &'static str> {
+    let place = |inner: &str| inner.as_ptr() as usize - text.as_ptr() as usize;
     let mut found = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=').ok_or("a parameter of a header has no value")?;
         let name = name.trim().to_ascii_lowercase();
-        let (value, after) = match after.trim_start().strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
+        let (value, at, after) = match after.trim_start().strip_prefix('"') {
+            Some(quoted) => {
+                let (value, after) = unquoted(quoted)?;
+                (value, place(quoted)..place(after) - 1, after)
+            }
             None => {
                 let (value, after) = after.split_once(';').map_or((after, ""), |(value, _)| (value, &after[value.len()..]));
-                (value.trim().as_bytes().to_vec(), after)
+                let value = value.trim();
+                (value.as_bytes().to_vec(), place(value)..place(value) + value.len(), after)
             }
         };
-        found.push((name, value));
+        found.push(Parameter { name, value, at });
         rest = after.trim_start();
         if !rest.is_empty() {
             rest = rest.strip_prefix(';').ok_or("something follows a parameter of a header")?.trim_start();

@@ -31,7 +31,7 @@ pub(super) fn ask_for_usage(head: &Head) -> (Range<usize>, Bytes) {
     }
 }
 
-pub(super) fn apply(body: &Bytes, splices: &[(Range<usize>, Bytes)]) -> Vec<Bytes> {
+pub(crate) fn apply(body: &Bytes, splices: &[(Range<usize>, Bytes)]) -> Vec<Bytes> {
     let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
     let mut from = 0;
     for (range, bytes) in splices {

@@ -101,6 +101,9 @@ pub(super) const LATER_DOORS: &str = "later-doors";
 /// The feature of a provider that says prices of more than text.
 pub(super) const MORE_PRICES: &str = "more-prices";
 
+/// The feature of what names files kept at a provider: surfaces of providers, operations of keys.
+pub(super) const FILES: &str = "files";
+
 /// An entry as written. One that needs the schema alone has no `requires`, so that its bytes are those of the first day.
 #[derive(Serialize)]
 struct EntryOut<'a> {
@@ -146,7 +149,9 @@ fn key_requires(key: &Key) -> Vec<&'static str> {
     let later = operations().any(|operation| operation.is_of_the_later_doors());
     let passes = operations().any(|operation| *operation == Operation::Proxy);
     let sessions = operations().any(|operation| *operation == Operation::Realtime);
-    [later.then_some(LATER_DOORS), passes.then_some(PASS_THROUGH), sessions.then_some(SESSIONS)].into_iter().flatten().collect()
+    let files = operations().any(|operation| *operation == Operation::Files);
+    let required = [later.then_some(LATER_DOORS), files.then_some(FILES), passes.then_some(PASS_THROUGH), sessions.then_some(SESSIONS)];
+    required.into_iter().flatten().collect()
 }
 
 fn provider_requires(provider: &Provider) -> Vec<&'static str> {
@@ -171,6 +176,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if surfaces.iter().any(|surface| surface.is_of_the_later_doors()) {
         requires.push(LATER_DOORS);
+    }
+    if surfaces.contains(&Surface::Files) {
+        requires.push(FILES);
     }
     if !quirks.is_empty() || *drops || catalog.is_some() {
         requires.push(PROVIDER_QUIRKS);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::cut::{
-    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, LATER_DOORS, MISTRAL_AND_OLLAMA, MORE_PRICES, NATIVE_EMBEDDINGS,
+    BodyIn, CLOUD_IDENTITY, CLOUD_PROVIDER, EntryIn, EntryKind, FILES, LATER_DOORS, MISTRAL_AND_OLLAMA, MORE_PRICES, NATIVE_EMBEDDINGS,
     NATIVE_PROVIDER, PASS_THROUGH, PROVIDER_QUIRKS, RULE_WHEN, SESSIONS,
 };
 use super::squeeze::{Inflation, inflate};
@@ -25,6 +25,7 @@ pub const FEATURES: &[&str] = &[
     MISTRAL_AND_OLLAMA,
     NATIVE_EMBEDDINGS,
     LATER_DOORS,
+    FILES,
     PASS_THROUGH,
     SESSIONS,
     MORE_PRICES,

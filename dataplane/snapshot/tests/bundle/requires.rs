@@ -203,6 +203,23 @@ fn what_names_a_later_door_requires_a_reader_that_has_it() {
     assert_eq!(required, ["\"gateway\"", "\"key\"", "\"provider\""]);
 }
 
+/// A reader with the doors of before has no word for files.
+#[test]
+fn what_names_files_requires_a_reader_that_keeps_them_apart() {
+    let mut config = small();
+    config.0.providers.get_mut(&provider_id("one")).expect("there").surfaces.insert(snapshot::Surface::Files);
+    let key = Arc::make_mut(config.0.keys.get_mut(&key_id("free")).expect("there"));
+    key.allow.operations = Some(BTreeSet::from([Operation::Chat, Operation::Files]));
+    let mut store = Store::of(&config);
+    assert_eq!(store.join().expect("this reader has the word").snapshot, config.0);
+    for (kind, id) in [(EntryKind::Provider, "ai/one"), (EntryKind::Key, "team-a/free")] {
+        store.forge_part(kind.part_of(id), |body| {
+            let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == id).expect("there");
+            assert_eq!(entry["requires"], json!(["files"]));
+        });
+    }
+}
+
 #[test]
 fn a_kind_of_the_future_is_refused_and_told() {
     let mut store = Store::of(&small());
