@@ -50,6 +50,8 @@ fn fingerprint(of: &[&str]) -> [u8; 8] {
 pub enum Kind {
     /// A file.
     File,
+    /// An answer of the Responses API.
+    Response,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::Response => "response",
         }
     }
 
@@ -64,6 +67,7 @@ impl Kind {
     fn prefix(self) -> &'static str {
         match self {
             Self::File => "file-",
+            Self::Response => "resp_",
         }
     }
 }

@@ -33,6 +33,7 @@ use snapshot::Surface;
 
 use self::dress::Dress;
 use self::pieces::Sent;
+use self::stored::OwnersNames;
 use crate::clock::Clock;
 use crate::exchange::{Answer, Attempt, Body, Call, Plan, Refusal, Room};
 use crate::telemetry::metrics::Metrics;
@@ -117,7 +118,13 @@ impl Upstream {
             let provider = &attempt.provider;
             let target = Target { speaks: provider.speaks(&attempt.model), ..Target::of(&provider.provider) };
             let passage = match passage(call, &target, &attempt.model) {
-                Ok(passage) => passage,
+                Ok(mut passage) => {
+                    // What the gateway plays itself is kept nowhere.
+                    if let (Some(seals), Some(_)) = (&call.seals, &provider.origin) {
+                        passage.seal(Arc::new(OwnersNames { seals: seals.clone(), place: provider.place }));
+                    }
+                    passage
+                }
                 Err(why) => {
                     last.get_or_insert_with(|| cannot_say(call, attempt, &why));
                     continue;

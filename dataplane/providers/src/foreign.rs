@@ -1,11 +1,13 @@
 //! References of a request to objects that are kept at the provider: files, responses, conversations, containers, stores.
-//! Those of files are found, to be opened by who holds the seal. All others are refused, because their ids are not sealed
+//! Those of files and of the response before are found, to be opened by who holds the seal. All others are refused, because their ids are not sealed
 //! with their tenant: a caller could name another tenant's, and the provider sees one account.
 
 use snapshot::Surface;
 
-use crate::head::{BadBody, Reference, Stop};
+use crate::head::{BadBody, Head, Reference, Stop};
 use crate::json::{Kind, Scanner, Text};
+use crate::passage::CannotSay;
+use crate::stored::Named;
 
 /// Passes over the value of a field that the gateway does not act on.
 ///
@@ -18,7 +20,13 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str, found
             search(scanner, "messages[].content[].source.file_id", &["input"], &mut None)
         }
         (Surface::Messages | Surface::CountTokens, "container") => nothing(scanner, "container"),
-        (Surface::Responses, "previous_response_id") => nothing(scanner, "previous_response_id"),
+        (Surface::Responses, "previous_response_id") => {
+            if scanner.kind()? != Kind::Text {
+                return nothing(scanner, "previous_response_id");
+            }
+            found.push(Reference::read(Named::Response, "previous_response_id", scanner)?);
+            Ok(())
+        }
         (Surface::Responses, "conversation") => nothing(scanner, "conversation"),
         (Surface::Responses, "prompt") => nothing(scanner, "prompt"),
         (Surface::Responses, "background") => nothing(scanner, "background"),
@@ -53,6 +61,16 @@ pub(crate) fn look(surface: Surface, scanner: &mut Scanner<'_>, key: &str, found
             _,
         ) => Ok(scanner.pass()?),
     }
+}
+
+/// What is kept at the target can be named in the words of the target alone.
+///
+/// # Errors
+/// The call names something.
+pub(crate) fn told_in_other_words(head: &Head) -> Result<(), CannotSay> {
+    let Some(reference) = head.references.first() else { return Ok(()) };
+    let why = "it is told this call in other words, in which nothing that it keeps can be named; send the content itself";
+    Err(CannotSay::Field { field: reference.field.to_owned(), why: why.to_owned() })
 }
 
 const CONTAINER_FILES: &str = "tools[].container.file_ids";
@@ -92,7 +110,7 @@ fn search(scanner: &mut Scanner<'_>, field: &'static str, free: &[&str], found: 
         Kind::Object => scanner.object(|inner, key| {
             if key.is("file_id") && inner.kind()? == Kind::Text {
                 let Some(found) = found else { return refused(field) };
-                found.push(Reference::read(field, inner)?);
+                found.push(Reference::read(Named::File, field, inner)?);
                 return Ok(());
             }
             if free.iter().any(|name| key.is(name)) { Ok(inner.pass()?) } else { search(inner, field, free, found) }
@@ -104,7 +122,7 @@ fn search(scanner: &mut Scanner<'_>, field: &'static str, free: &[&str], found: 
 /// The same of a field: it may be one itself.
 fn beside(scanner: &mut Scanner<'_>, key: Text<'_>, field: &'static str, found: &mut Vec<Reference>) -> Result<(), Stop> {
     if key.is("file_id") && scanner.kind()? == Kind::Text {
-        found.push(Reference::read(field, scanner)?);
+        found.push(Reference::read(Named::File, field, scanner)?);
         return Ok(());
     }
     search(scanner, field, &[], &mut Some(found))
@@ -167,7 +185,7 @@ fn tool(scanner: &mut Scanner<'_>, found: &mut Vec<Reference>) -> Result<(), Sto
                 if item.kind()? != Kind::Text {
                     return refused(CONTAINER_FILES);
                 }
-                found.push(Reference::read(CONTAINER_FILES, item)?);
+                found.push(Reference::read(Named::File, CONTAINER_FILES, item)?);
                 Ok(())
             })
         })

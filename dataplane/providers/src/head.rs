@@ -9,6 +9,7 @@ use snapshot::{Operation, Surface};
 use crate::foreign;
 use crate::json::{Kind, Scanner, TOO_DEEP, Text, Wrong, write_text};
 use crate::same::apply;
+use crate::stored::Named;
 
 /// The fields that the gateway acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Head {
 /// An id of an object that is kept at a provider. It is sealed, or it is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
+    /// What it names.
+    pub named: Named,
     /// The field, for the client.
     pub field: &'static str,
     /// As the client wrote it, decoded.
@@ -246,9 +249,9 @@ fn streams(surface: Surface) -> bool {
 }
 
 impl Reference {
-    pub(crate) fn read(field: &'static str, scanner: &mut Scanner<'_>) -> Result<Self, Wrong> {
+    pub(crate) fn read(named: Named, field: &'static str, scanner: &mut Scanner<'_>) -> Result<Self, Wrong> {
         let text = scanner.text()?;
-        Ok(Self { field, id: text.decode().into_owned(), at: scanner.at() - text.raw.len()..scanner.at() })
+        Ok(Self { named, field, id: text.decode().into_owned(), at: scanner.at() - text.raw.len()..scanner.at() })
     }
 }
 

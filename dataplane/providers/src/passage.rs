@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use snapshot::{Measured, Provider, Quirk, Surface, Usage};
@@ -10,6 +11,7 @@ use snapshot::{Measured, Provider, Quirk, Surface, Usage};
 use crate::embed::{self, Embedding};
 use crate::eventstream;
 use crate::fault::{ClientError, Fault};
+use crate::foreign;
 use crate::head::Head;
 use crate::multipart::Form;
 use crate::ndjson::Lines;
@@ -17,6 +19,7 @@ use crate::quirks::{self, Mender};
 use crate::rerank::Order;
 use crate::same::{Same, SameStream};
 use crate::sse::{Event, Frames};
+use crate::stored::Names;
 use crate::translate::{self, Stream, Translation};
 
 pub use crate::same::Raw;
@@ -165,11 +168,7 @@ impl Passage {
         if target.speaks.contains(&client) {
             return Ok(Self::Same(Same::new(client, target, head, body, upstream_model)?));
         }
-        // What is kept at the target can be named in the words of the target alone.
-        if let Some(reference) = head.references.first() {
-            let why = "it is told this call in other words, in which no file that it keeps can be named; send the content itself";
-            return Err(CannotSay::Field { field: reference.field.to_owned(), why: why.to_owned() });
-        }
+        foreign::told_in_other_words(head)?;
         let mut dropped = Vec::new();
         let mut body = body.clone();
         loop {
@@ -197,6 +196,13 @@ impl Passage {
     pub fn form(surface: Surface, target: &Target<'_>, form: &Form, upstream_model: &str) -> Result<Self, CannotSay> {
         let spoken = target.speaks.contains(&surface);
         spoken.then(|| Self::Same(Same::form(surface, form, upstream_model))).ok_or(CannotSay::Surface { surface })
+    }
+
+    /// Ids of what the target keeps and tells are sealed. A translated answer is kept nowhere.
+    pub fn seal(&mut self, names: Arc<dyn Names>) {
+        if let Self::Same(same) = self {
+            same.seal(names);
+        }
     }
 
     /// What is put into a form on its way, in order: each in the place of a range of its bytes.

@@ -2,13 +2,14 @@
 //! are read for usage, the model, the end and errors.
 
 mod raw;
+mod sealing;
 mod searches;
 mod seen;
 mod splice;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
@@ -21,9 +22,11 @@ use crate::multipart::Form;
 use crate::passage::{CannotSay, Facts, Pushed, Target, Whole, oversized};
 use crate::quirks::{self, Mender};
 use crate::sse::{Event, Frames, Passing, missing_end};
+use crate::stored::Names;
 use crate::usage::{self, AnthropicUsage};
 
 pub use raw::Raw;
+use sealing::{Sealing, is_delta};
 use seen::{Seen, is_null, nested_usage};
 pub(crate) use splice::apply;
 use splice::{ask_for_usage, renamed};
@@ -43,6 +46,7 @@ pub struct Same {
     quirks: BTreeSet<Quirk>,
     dropped: Vec<String>,
     raw: Raw,
+    sealing: Sealing,
     /// A form passes with these in it; its bytes stay where they are kept.
     splices: Vec<(Range<usize>, Bytes)>,
 }
@@ -65,7 +69,16 @@ impl Same {
             let asked = quirks::ask(request.concat().into(), &quirks, target.drops)?;
             (vec![asked.body], asked.dropped)
         };
-        Ok(Self { surface, request, hide_usage, quirks, dropped, raw: Raw::of(surface, head), splices: Vec::new() })
+        Ok(Self {
+            surface,
+            request,
+            hide_usage,
+            quirks,
+            dropped,
+            raw: Raw::of(surface, head),
+            sealing: Sealing::default(),
+            splices: Vec::new(),
+        })
     }
 
     /// A form, whose bytes are not here.
@@ -77,8 +90,14 @@ impl Same {
             quirks: BTreeSet::new(),
             dropped: Vec::new(),
             raw: Raw::of(surface, &form.head),
+            sealing: Sealing::default(),
             splices: form.renamed(upstream_model).into_iter().collect(),
         }
+    }
+
+    /// Ids of what is answered are sealed, where it is of the API whose answers are kept.
+    pub(crate) fn seal(&mut self, names: Arc<dyn Names>) {
+        self.sealing = Sealing(Some(names).filter(|_| self.surface == Surface::Responses));
     }
 
     pub(crate) fn splices(&self) -> &[(Range<usize>, Bytes)] {
@@ -108,6 +127,7 @@ impl Same {
         };
         let body = mended.map_or(body, Bytes::from);
         let facts = read_object(self.surface, &body)?;
+        let body = self.sealing.answer(&body).map_or(body, Bytes::from);
         Ok(Whole { body, facts, estimate: false })
     }
 
@@ -118,6 +138,7 @@ impl Same {
             events: 0,
             frames: Frames::default(),
             mender: Mender::new(&self.quirks, !self.hide_usage),
+            sealing: self.sealing.clone(),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
             pictures: 0,
@@ -204,6 +225,7 @@ pub(crate) struct SameStream {
     events: u64,
     frames: Frames,
     mender: Option<Mender>,
+    sealing: Sealing,
     facts: Facts,
     anthropic: AnthropicUsage,
     /// That are whole.
@@ -243,7 +265,7 @@ impl SameStream {
                     if self.done {
                         self.missing_end(&mut passing);
                     }
-                    passing.add(event.raw);
+                    passing.add(self.sealing.event(event).raw);
                 }
                 (Verdict::Fail(fault), _) => {
                     self.stopped = true;
@@ -270,6 +292,7 @@ impl SameStream {
                 Verdict::Fail(fault) => return Pushed { bytes: Bytes::new(), fault: Some(fault) },
                 // An event without its blank line was cut off, unless it is the last word.
                 Verdict::Pass if self.done || self.finished => {
+                    let event = self.sealing.event(event);
                     let missing = missing_end(&event.raw);
                     if self.done {
                         self.missing_end(&mut passing);
@@ -472,10 +495,4 @@ impl SameStream {
         }
         self.done |= picture || kind.ends_with(b".done");
     }
-}
-
-/// Events that say nothing of usage, end or errors, and are nearly all of a stream.
-fn is_delta(name: &[u8]) -> bool {
-    matches!(name, b"content_block_delta" | b"content_block_start" | b"content_block_stop")
-        || (name.starts_with(b"response.") && name.ends_with(b".delta"))
 }

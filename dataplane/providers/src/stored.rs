@@ -1,6 +1,8 @@
 //! Objects that a provider keeps, as one tenant sees them: ids sealed, the tenant's mark taken out of names, lists of own
 //! objects alone. All else of an object passes byte for byte.
 
+mod response;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,10 +11,21 @@ use snapshot::{FailureClass, Surface};
 use crate::fault::Fault;
 use crate::json::{Kind, Scanner, Wrong, comma, write_text};
 
+pub use response::response;
+
+/// What an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// A file.
+    File,
+    /// An answer of the Responses API.
+    Response,
+}
+
 /// What a tenant calls things.
-pub trait Names {
+pub trait Names: Send + Sync {
     /// An id as the tenant holds it; `None` for what is none.
-    fn sealed(&self, id: &str) -> Option<String>;
+    fn sealed(&self, named: Named, id: &str) -> Option<String>;
     /// A file's name without the tenant's mark; `None` for a name without it.
     fn unmarked(&self, filename: &str) -> Option<String>;
 }
@@ -47,7 +60,7 @@ pub fn object(names: &impl Names, body: &[u8]) -> Result<Shown, Fault> {
         return Err(Fault::of_object(Surface::Files, &[b"{\"error\":", &body[error], b"}"].concat()));
     }
     let (at, id) = top.id.ok_or_else(|| invalid("the answer has no `id`"))?;
-    let id = names.sealed(&id).ok_or_else(|| invalid("the answer has an `id` that is none"))?;
+    let id = names.sealed(Named::File, &id).ok_or_else(|| invalid("the answer has an `id` that is none"))?;
     let mut splices = vec![(at, quoted(&id))];
     if let Some((at, filename)) = top.filename
         && let Some(name) = names.unmarked(&filename)
@@ -154,13 +167,13 @@ fn invalid(what: &str) -> Fault {
     Fault::new(FailureClass::InvalidResponse, what)
 }
 
-fn quoted(text: &str) -> Vec<u8> {
+pub(crate) fn quoted(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
     write_text(&mut out, text);
     out
 }
 
-fn spliced(json: &[u8], mut splices: Vec<(Range<usize>, Vec<u8>)>) -> Vec<u8> {
+pub(crate) fn spliced(json: &[u8], mut splices: Vec<(Range<usize>, Vec<u8>)>) -> Vec<u8> {
     splices.sort_by_key(|(range, _)| range.start);
     let (mut out, mut from) = (Vec::with_capacity(json.len() + 128), 0);
     for (range, text) in splices {
@@ -180,7 +193,7 @@ mod tests {
     struct Own;
 
     impl Names for Own {
-        fn sealed(&self, id: &str) -> Option<String> {
+        fn sealed(&self, _: Named, id: &str) -> Option<String> {
             (!id.is_empty()).then(|| format!("s-{id}"))
         }
 

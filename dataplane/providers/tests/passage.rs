@@ -60,7 +60,7 @@ fn each_bad_body_is_told_by_its_place_and_its_field() {
 #[test]
 fn references_to_objects_at_the_provider_are_refused() {
     for (body, field) in [
-        (r#"{"model":"m","input":"x","previous_response_id":"resp_1"}"#, "previous_response_id"),
+        (r#"{"model":"m","input":"x","previous_response_id":7}"#, "previous_response_id"),
         (r#"{"model":"m","input":"x","conversation":{"id":"conv_1"}}"#, "conversation"),
         (r#"{"model":"m","input":"x","background":true}"#, "background"),
         (r#"{"model":"m","prompt":{"id":"pmpt_1"}}"#, "prompt"),

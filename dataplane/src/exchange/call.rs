@@ -7,6 +7,7 @@ use providers::head::{BadBody, Head, opened};
 use snapshot::Surface;
 
 use super::{Body, Bound, Stored, Through};
+use crate::seal::Seals;
 
 /// A call whose body was read and understood as far as the gateway acts on it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Call {
     pub through: Option<Box<Through>>,
     /// Asked of what a provider keeps: the head is empty.
     pub stored: Option<Box<Stored>>,
+    /// Seals ids of what its answer says is kept.
+    pub seals: Option<Seals>,
     /// What it names is kept somewhere.
     pub bound: Option<Bound>,
 }
@@ -35,7 +38,7 @@ impl Call {
             Body::Here(bytes) => Head::read(surface, bytes)?,
             Body::Form(form) => form.form.head.clone(),
         };
-        Ok(Self { surface, head, body, through: None, stored: None, bound: None })
+        Ok(Self { surface, head, body, through: None, stored: None, seals: None, bound: None })
     }
 
     /// A session with a model.
@@ -47,7 +50,7 @@ impl Call {
     /// What is asked by a path.
     #[must_use]
     pub fn of_path(surface: Surface, body: Body, through: Option<Box<Through>>, stored: Option<Box<Stored>>) -> Self {
-        Self { surface, head: Head::default(), body, through, stored, bound: None }
+        Self { surface, head: Head::default(), body, through, stored, seals: None, bound: None }
     }
 
     /// With the provider's own ids in the place of those that its body names.

@@ -1,4 +1,4 @@
-//! What is asked of objects that a provider keeps: files.
+//! What is asked of objects that a provider keeps: files, responses.
 
 use http::Method;
 use snapshot::Surface;
@@ -18,6 +18,10 @@ pub enum Deed {
     Read,
     /// One is deleted.
     Delete,
+    /// What a response answers is listed.
+    Items,
+    /// A response under way is ended.
+    Cancel,
 }
 
 impl Deed {
@@ -25,8 +29,8 @@ impl Deed {
     #[must_use]
     pub fn method(&self) -> Method {
         match self {
-            Self::Send => Method::POST,
-            Self::List(_) | Self::Look | Self::Read => Method::GET,
+            Self::Send | Self::Cancel => Method::POST,
+            Self::List(_) | Self::Look | Self::Read | Self::Items => Method::GET,
             Self::Delete => Method::DELETE,
         }
     }
@@ -37,6 +41,8 @@ impl Deed {
         match self {
             Self::Send | Self::List(_) | Self::Look | Self::Delete => "",
             Self::Read => "/content",
+            Self::Items => "/input_items",
+            Self::Cancel => "/cancel",
         }
     }
 }
@@ -48,8 +54,6 @@ pub struct Listing {
     pub limit: usize,
     /// Those behind this one; as the client wrote it, sealed.
     pub after: Option<String>,
-    /// What is said to the provider as it is: the order and the purpose. Checked to be words.
-    pub passed: Vec<(&'static str, String)>,
 }
 
 /// A wish as the head of a request tells it.
@@ -61,6 +65,8 @@ pub struct Wanted {
     pub deed: Deed,
     /// With which; as the client wrote it, sealed.
     pub id: Option<String>,
+    /// Parameters of the query that are said to the provider as they are. Checked to be words.
+    pub passed: Vec<(&'static str, String)>,
     /// The provider that a header of ours names.
     pub provider: Option<String>,
 }
@@ -69,7 +75,7 @@ impl Wanted {
     /// What its ids name.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        Kind::File
+        if self.surface == Surface::Responses { Kind::Response } else { Kind::File }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn tell(headers: &mut HeaderMap, origin: HeaderValue) {
 pub(super) fn tell_preflight(headers: &mut HeaderMap, path: &str, asked: &HeaderMap) {
     let methods = if path.starts_with("/proxy/") {
         "GET, POST, PUT, PATCH, DELETE"
-    } else if path.starts_with("/v1/files") {
+    } else if path.starts_with("/v1/files") || path.starts_with("/v1/responses/") {
         "GET, POST, DELETE"
     } else {
         "GET, POST"

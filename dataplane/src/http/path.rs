@@ -16,9 +16,11 @@ pub(super) enum Asked<'a> {
     Model(&'a str),
     /// A session.
     Session,
-    /// Something about files that providers keep.
-    Files {
-        /// What.
+    /// Something about what providers keep.
+    Stored {
+        /// What it is.
+        surface: Surface,
+        /// What is to be done.
         deed: Asking,
         /// With which.
         id: Option<&'a str>,
@@ -40,6 +42,8 @@ pub(super) enum Asking {
     Look,
     Read,
     Delete,
+    Items,
+    Cancel,
 }
 
 /// Longest path that an error message repeats.
@@ -61,6 +65,9 @@ pub(super) fn parse<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Ref
     }
     if let Some(rest) = path.strip_prefix("/v1/files").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         return files(method, rest).unwrap_or_else(|| Err(Refusal::UnknownPath { path: shown(path) }));
+    }
+    if let Some(rest) = path.strip_prefix("/v1/responses/") {
+        return response(method, rest).unwrap_or_else(|| Err(Refusal::UnknownPath { path: shown(path) }));
     }
     let asked = match path {
         "/v1/realtime" => Asked::Session,
@@ -89,7 +96,7 @@ fn beside_the_gateway(below: &str) -> Option<&'static str> {
 /// What stands behind `/v1/files`; `None` where nothing is.
 fn files<'a>(method: &Method, rest: &'a str) -> Option<Result<Asked<'a>, Refusal>> {
     let wrong = |allowed| Some(Err(Refusal::MethodNotAllowed { allowed }));
-    let asked = |deed, id| Some(Ok(Asked::Files { deed, id }));
+    let asked = |deed, id| Some(Ok(Asked::Stored { surface: Surface::Files, deed, id }));
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     match rest.split_once('/') {
         None if rest.is_empty() => match *method {
@@ -111,6 +118,24 @@ fn files<'a>(method: &Method, rest: &'a str) -> Option<Result<Asked<'a>, Refusal
         }
         Some(_) => None,
     }
+}
+
+/// What stands behind `/v1/responses/`.
+fn response<'a>(method: &Method, rest: &'a str) -> Option<Result<Asked<'a>, Refusal>> {
+    let (id, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let (deed, allowed) = match (below, method) {
+        _ if id.is_empty() || rest.ends_with('/') => return None,
+        ("", &Method::GET) => (Some(Asking::Look), ""),
+        ("", &Method::DELETE) => (Some(Asking::Delete), ""),
+        ("", _) => (None, "GET, DELETE"),
+        ("input_items", &Method::GET) => (Some(Asking::Items), ""),
+        ("input_items", _) => (None, "GET"),
+        ("cancel", &Method::POST) => (Some(Asking::Cancel), ""),
+        ("cancel", _) => (None, "POST"),
+        _ => return None,
+    };
+    let asked = deed.map(|deed| Asked::Stored { surface: Surface::Responses, deed, id: Some(id) });
+    Some(asked.ok_or(Refusal::MethodNotAllowed { allowed }))
 }
 
 /// The dialect of errors for a path, also for one that is none.
@@ -151,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn files_are_sent_listed_looked_at_read_and_deleted() {
+    fn files_are_sent_listed_looked_at_read_and_deleted_and_responses_too() {
         let parsed = |method, path| match parse(&method, path) {
-            Ok(Asked::Files { deed, id }) => Ok((deed, id)),
+            Ok(Asked::Stored { deed, id, .. }) => Ok((deed, id)),
             Ok(_) => Err("another"),
             Err(Refusal::MethodNotAllowed { allowed }) => Err(allowed),
             Err(_) => Err(""),
@@ -173,6 +198,16 @@ mod tests {
             (Method::GET, "/v1/files/file-1/contents", Err("")),
             (Method::GET, "/v1/files//content", Err("")),
             (Method::GET, "/v1/filesx", Err("")),
+            (Method::GET, "/v1/responses/resp_1", Ok((Asking::Look, Some("resp_1")))),
+            (Method::DELETE, "/v1/responses/resp_1", Ok((Asking::Delete, Some("resp_1")))),
+            (Method::GET, "/v1/responses/resp_1/input_items", Ok((Asking::Items, Some("resp_1")))),
+            (Method::POST, "/v1/responses/resp_1/cancel", Ok((Asking::Cancel, Some("resp_1")))),
+            (Method::POST, "/v1/responses/resp_1", Err("GET, DELETE")),
+            (Method::POST, "/v1/responses/resp_1/input_items", Err("GET")),
+            (Method::GET, "/v1/responses/resp_1/cancel", Err("POST")),
+            (Method::GET, "/v1/responses/", Err("")),
+            (Method::GET, "/v1/responses/resp_1/", Err("")),
+            (Method::GET, "/v1/responses/resp_1/other", Err("")),
         ] {
             assert_eq!(parsed(method.clone(), path), expected, "{method} {path}");
         }

@@ -94,7 +94,7 @@ async fn answer(
         Ok(Asked::Call(surface)) => Some(*surface),
         Ok(Asked::Path { .. }) => Some(Surface::Proxy),
         Ok(Asked::Session) => Some(Surface::Realtime),
-        Ok(Asked::Files { .. }) => Some(Surface::Files),
+        Ok(Asked::Stored { surface, .. }) => Some(*surface),
         Ok(Asked::Models | Asked::Model(_)) | Err(_) => None,
     };
     let dialect = surface.map_or_else(|| path::dialect(head.uri.path()), Surface::dialect);
@@ -113,13 +113,11 @@ async fn answer(
             Err(refusal) => Err(refusal),
         },
         Ok(Asked::Session) => opened(rooms, head, upgrade, &mut entry).await,
-        Ok(Asked::Files { deed, id }) => match stored::read(head, deed, id) {
+        Ok(Asked::Stored { surface, deed, id }) => match stored::read(head, (surface, deed), id) {
             Ok(wanted) => {
                 // A form is sent; what asks for something has no body, or one that nobody reads.
                 let unread = if deed == path::Asking::Send { unread } else { unread.of_any_kind() };
-                serve::serve(rooms, &mut entry, Wish::Stored(Box::new(wanted)), &head.headers, unread, say(Surface::Files))
-                    .await
-                    .map(relayed)
+                serve::serve(rooms, &mut entry, Wish::Stored(Box::new(wanted)), &head.headers, unread, say(surface)).await.map(relayed)
             }
             Err(refusal) => Err(refusal),
         },

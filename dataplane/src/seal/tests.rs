@@ -31,6 +31,7 @@ proptest! {
         prop_assert_eq!(Some(sealed.clone()), seals.seal(Kind::File, place, &id));
         prop_assert!(sealed.len() < 256 && sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{}", sealed);
         prop_assert!(!sealed.contains(&id) || id.len() < 4);
+        prop_assert_eq!(seals.open(Kind::Response, &sealed), None);
         prop_assert_eq!(seals.open(Kind::File, &sealed), Some((place, id)));
     }
 

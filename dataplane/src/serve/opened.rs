@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use providers::head::Reference;
+use providers::stored::Named;
+use snapshot::Surface;
 
 use crate::exchange::{Body, Bound, Call, Deed, Grant, Refusal, Stored, Unkept, Wanted};
 use crate::live::Live;
@@ -24,13 +26,19 @@ fn seals(seal: &Arc<SealHandle>, live: &Live, grant: &Grant) -> Result<Seals, Re
 pub(super) fn call(seal: &Arc<SealHandle>, live: &Live, grant: &Grant, call: Call) -> Result<Call, Refusal> {
     let Body::Here(body) = &call.body else { return Ok(call) };
     if call.head.references.is_empty() {
-        return Ok(call);
+        // What answers by this door is kept, unless the gateway has no seal: then nobody can name it again.
+        let seals = if call.surface == Surface::Responses { seals(seal, live, grant).ok() } else { None };
+        return Ok(Call { seals, ..call });
     }
     let seals = seals(seal, live, grant)?;
     let mut bound: Option<Bound> = None;
     let mut ids = Vec::with_capacity(call.head.references.len());
-    for Reference { field, id, .. } in &call.head.references {
-        let (place, id) = seals.open(Kind::File, id).ok_or(Unkept::NoSuchObject { field })?;
+    for Reference { named, field, id, .. } in &call.head.references {
+        let kind = match named {
+            Named::File => Kind::File,
+            Named::Response => Kind::Response,
+        };
+        let (place, id) = seals.open(kind, id).ok_or(Unkept::NoSuchObject { field })?;
         let first = bound.get_or_insert(Bound { place, field });
         if first.place != place {
             return Err(Unkept::TwoKeepers { field }.into());
@@ -39,7 +47,9 @@ pub(super) fn call(seal: &Arc<SealHandle>, live: &Live, grant: &Grant, call: Cal
     }
     let Some(bound) = bound else { return Ok(call) };
     let body = body.clone();
-    call.opened(&body, &ids, bound).map_err(Refusal::BadBody)
+    let call = call.opened(&body, &ids, bound).map_err(Refusal::BadBody)?;
+    let seals = Some(seals).filter(|_| call.surface == Surface::Responses);
+    Ok(Call { seals, ..call })
 }
 
 /// What is asked of an object itself.
@@ -47,7 +57,7 @@ pub(super) fn stored(seal: &Arc<SealHandle>, live: &Live, grant: &Grant, wanted:
     let seals = seals(seal, live, grant)?;
     let named = match &wanted.deed {
         Deed::List(listing) => listing.after.as_deref().map(|id| (AFTER, id)),
-        Deed::Send | Deed::Look | Deed::Read | Deed::Delete => wanted.id.as_deref().map(|id| (ID, id)),
+        Deed::Send | Deed::Look | Deed::Read | Deed::Delete | Deed::Items | Deed::Cancel => wanted.id.as_deref().map(|id| (ID, id)),
     };
     let (mut id, mut bound) = (None, None);
     if let Some((field, sealed)) = named {

@@ -2,11 +2,11 @@
 //! ids sealed and without the marks by which a list tells whose they are.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use providers::fault::Fault;
 use providers::passage::{Facts, Whole};
-use providers::stored::{self, Names};
+use providers::stored::{self, Named, Names};
 use snapshot::{Endpoint, FailureClass};
 
 use super::attempt::{AGENT, ANSWER_BYTES_MAX, Begun, ERROR_BYTES_MAX, Headers, Limits, target, whole};
@@ -17,24 +17,28 @@ use super::wire::Wire;
 use super::{Failure, Trace, Upstream};
 use crate::exchange::{Answer, Attempt, Body, Call, Deed, Listing, Plan, Refusal, Room, Stored, Unkept};
 use crate::live::LiveProvider;
-use crate::seal::{Place, Seals};
+use crate::seal::{Kind, Place, Seals};
 
 /// Pages of a provider's list that are looked through for one of the tenant's.
 const PAGES_MAX: usize = 10;
 
 /// What the owner calls things that are kept at a place.
-struct OwnersNames<'a> {
-    stored: &'a Stored,
-    place: Place,
+pub(super) struct OwnersNames {
+    pub(super) seals: Seals,
+    pub(super) place: Place,
 }
 
-impl Names for OwnersNames<'_> {
-    fn sealed(&self, id: &str) -> Option<String> {
-        self.stored.seals.seal(self.stored.wanted.kind(), self.place, id)
+impl Names for OwnersNames {
+    fn sealed(&self, named: Named, id: &str) -> Option<String> {
+        let kind = match named {
+            Named::File => Kind::File,
+            Named::Response => Kind::Response,
+        };
+        self.seals.seal(kind, self.place, id)
     }
 
     fn unmarked(&self, filename: &str) -> Option<String> {
-        self.stored.seals.unmarked(filename)
+        self.seals.unmarked(filename)
     }
 }
 
@@ -72,7 +76,9 @@ impl Upstream {
         );
         let tried = match &stored.wanted.deed {
             Deed::List(listing) => self.list(attempt, stored, listing, &limits, room).await,
-            Deed::Send | Deed::Look | Deed::Read | Deed::Delete => self.one(attempt, &call.body, stored, &limits, room).await,
+            Deed::Send | Deed::Look | Deed::Read | Deed::Delete | Deed::Items | Deed::Cancel => {
+                self.one(attempt, &call.body, stored, &limits, room).await
+            }
         };
         trace.wait += self.clock.now() - began;
         let meters = self.metrics.provider(&attempt.provider.provider.id);
@@ -105,14 +111,18 @@ impl Upstream {
         let marked = marked(body, &stored.seals);
         let sent = match (deed, body) {
             (Deed::Send, Body::Form(form)) => Sent::Form(form, &marked),
-            (Deed::Send | Deed::List(_) | Deed::Look | Deed::Read | Deed::Delete, Body::Here(_) | Body::Form(_)) => Sent::Pieces(&[]),
+            (_, Body::Here(_) | Body::Form(_)) => Sent::Pieces(&[]),
         };
         let begun = self.ask_keeper(attempt, stored, (&path, None), sent, limits).await?;
         if *deed == Deed::Read {
             return Ok(self.content(begun, limits, &stored.seals));
         }
         let answered = self.answered(begun, limits, room).await?;
-        let names = OwnersNames { stored, place: attempt.provider.place };
+        let names = OwnersNames { seals: stored.seals.clone(), place: attempt.provider.place };
+        if stored.wanted.kind() == Kind::Response {
+            let invalid = |wrong: providers::json::Wrong| no_answer(Fault::new(FailureClass::InvalidResponse, wrong.what));
+            return Ok(whole_answer(stored::response(&names, &answered).map_err(invalid)?.map_or(answered, Bytes::from)));
+        }
         let shown = stored::object(&names, &answered).map_err(no_answer)?;
         Ok(whole_answer(shown.json.into()))
     }
@@ -127,10 +137,10 @@ impl Upstream {
         limits: &Limits,
         room: &mut dyn Room,
     ) -> Result<Answer, Ended> {
-        let names = OwnersNames { stored, place: attempt.provider.place };
+        let names = OwnersNames { seals: stored.seals.clone(), place: attempt.provider.place };
         let (mut own, mut after, mut more) = (Vec::new(), stored.id.as_deref().map(str::to_owned), false);
         for page in 1.. {
-            let begun = self.ask_keeper(attempt, stored, ("", Some((listing, after.as_deref()))), Sent::Pieces(&[]), limits).await?;
+            let begun = self.ask_keeper(attempt, stored, ("", after.as_deref()), Sent::Pieces(&[]), limits).await?;
             let read = stored::page(&names, &self.answered(begun, limits, room).await?).map_err(no_answer)?;
             own.extend(read.own);
             more = own.len() > listing.limit;
@@ -155,7 +165,7 @@ impl Upstream {
         &self,
         attempt: &Attempt,
         stored: &Stored,
-        (below, page): (&str, Option<(&Listing, Option<&str>)>),
+        (below, after): (&str, Option<&str>),
         sent: Sent<'_>,
         limits: &Limits,
     ) -> Result<Begun, Failure> {
@@ -164,7 +174,7 @@ impl Upstream {
         let mut forgotten = false;
         loop {
             let refused = |detail: &str| ours(FailureClass::BadRequest, "the request cannot be sent", detail.to_owned());
-            let mut request = request(provider, stored, (below, page), sent).map_err(refused)?;
+            let mut request = request(provider, stored, (below, after), sent).map_err(refused)?;
             let shown = match &provider.identity {
                 Some(identity) => Some((identity, Box::pin(self.prove(identity, &mut request, sent.signed(), limits)).await?)),
                 None => None,
@@ -244,7 +254,7 @@ fn endpoint(provider: &LiveProvider) -> Result<&Endpoint, Failure> {
 fn request(
     provider: &LiveProvider,
     stored: &Stored,
-    (below, page): (&str, Option<(&Listing, Option<&str>)>),
+    (below, after): (&str, Option<&str>),
     sent: Sent<'_>,
 ) -> Result<Request<Pieces>, &'static str> {
     let wanted = &stored.wanted;
@@ -258,11 +268,9 @@ fn request(
     for (name, value) in place.query().into_iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('=')) {
         say(name, value);
     }
-    if let Some((listing, after)) = page {
-        listing.passed.iter().for_each(|(name, value)| say(name, value));
-        if let Some(after) = after {
-            say(AFTER, &providers::sigv4::encoded(after, b""));
-        }
+    wanted.passed.iter().for_each(|(name, value)| say(name, value));
+    if let Some(after) = after {
+        say(AFTER, &providers::sigv4::encoded(after, b""));
     }
     let mut request = Request::new(Pieces::of(sent));
     *request.method_mut() = wanted.deed.method();
@@ -271,8 +279,11 @@ fn request(
     headers.insert(HOST, provider.host.clone());
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, HeaderValue::from_static(if wanted.deed == Deed::Read { "*/*" } else { "application/json" }));
-    if let Sent::Form(form, _) = sent {
-        headers.insert(CONTENT_TYPE, form.content_type.clone());
+    match sent {
+        Sent::Form(form, _) => drop(headers.insert(CONTENT_TYPE, form.content_type.clone())),
+        // Some servers want to hear that nothing follows.
+        Sent::Pieces(_) if wanted.deed == Deed::Cancel => drop(headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"))),
+        Sent::Pieces(_) => {}
     }
     if let Some((name, value)) = &provider.credential {
         headers.insert(name, value.expose().clone());

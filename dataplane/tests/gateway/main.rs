@@ -36,6 +36,7 @@ mod proxy;
 mod quirks;
 mod realtime;
 mod receipts;
+mod responses;
 mod revisions;
 mod tenancy;
 mod vertex;

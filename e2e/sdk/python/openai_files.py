@@ -87,4 +87,20 @@ def another_team_sees_none_of_it():
     other.files.delete(theirs.id)
 
 
+@case
+def a_response_is_gone_on_from():
+    ask = lambda who, **more: who.responses.create(model="m", input="hi", **more)
+    first = ask(client)
+    assert first.id.startswith("resp_") and len(first.id) > 60, first.id
+    second = ask(client, previous_response_id=first.id)
+    same((second.previous_response_id, second.output_text), (first.id, "resp_1"))
+    streamed = list(ask(client, previous_response_id=first.id, stream=True))
+    same([event.response.id for event in streamed], [second.id, second.id])
+    same(client.responses.retrieve(first.id).id, first.id)
+    same(list(client.responses.input_items.list(first.id, limit=5, order="asc")), [])
+    same(raises(openai.NotFoundError, lambda: ask(other, previous_response_id=first.id)).code, "object_not_found")
+    same(raises(openai.NotFoundError, lambda: other.responses.retrieve(first.id)).code, "object_not_found")
+    client.responses.delete(first.id)
+
+
 run()

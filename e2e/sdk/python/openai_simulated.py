@@ -223,8 +223,8 @@ def a_bad_request():
     error = raises(openai.BadRequestError, lambda: client.chat.completions.create(model="chat", messages="hi"))
     same(error.status_code, 400)
     assert error.body["message"] and error.type == "invalid_request_error", error.body
-    ours = raises(openai.BadRequestError, lambda: client.responses.create(model="chat", input="hi", previous_response_id="resp_1"))
-    same((ours.code, ours.param), ("unsupported_reference", "previous_response_id"))
+    ours = raises(openai.NotFoundError, lambda: client.responses.create(model="chat", input="hi", previous_response_id="resp_1"))
+    same((ours.code, ours.param), ("object_not_found", "previous_response_id"))
 
 
 @case

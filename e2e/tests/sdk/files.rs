@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 
 use crate::program::{self, Sdk};
 
-const CASES: [&str; 6] = [
+const CASES: [&str; 7] = [
     "a_file_comes_and_goes",
     "what_is_in_a_file_streams",
     "a_list_has_all_pages",
     "a_file_is_named_in_a_chat",
     "a_file_is_named_in_a_response",
     "another_team_sees_none_of_it",
+    "a_response_is_gone_on_from",
 ];
 
 struct Kept {
@@ -77,15 +78,43 @@ fn keeper() -> impl Fn(&Asked) -> Vec<Step> {
                 let name = place(&kept, &id).map_or("?", |place| &kept[place].name);
                 upstream::json(200, &upstream::chat_answer("m", &name[..name.len().min(4)]))
             }
+            ("GET" | "DELETE", ["responses", id, rest @ ..]) => {
+                let told = match (asked.method.as_str(), rest) {
+                    ("DELETE", _) => json!({ "id": id, "object": "response", "deleted": true }),
+                    (_, ["input_items"]) => json!({ "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false }),
+                    _ => response(id, &Value::Null, "kept"),
+                };
+                upstream::json(200, &told.to_string())
+            }
             (_, ["responses"]) => {
+                let said = asked.json();
+                if said["input"].is_string() {
+                    let before = &said["previous_response_id"];
+                    let told = response("resp_1", before, before.as_str().unwrap_or("first"));
+                    if !asked.stream() {
+                        return upstream::json(200, &told.to_string());
+                    }
+                    let event = |kind: &str, number: u32| {
+                        format!("event: {kind}\ndata: {}\n\n", json!({ "type": kind, "sequence_number": number, "response": told }))
+                    };
+                    return upstream::events((event("response.created", 0) + &event("response.completed", 1)).as_bytes());
+                }
                 let id = asked.json()["input"][0]["content"][0]["file_id"].as_str().unwrap_or_default().to_owned();
                 let text = place(&kept, &id).map_or("?", |place| &kept[place].name);
-                let message = json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [{ "type": "output_text", "text": text[..text.len().min(4)], "annotations": [] }] });
-                upstream::json(200, &json!({ "id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": [message], "parallel_tool_calls": true, "tool_choice": "auto", "tools": [] }).to_string())
+                upstream::json(200, &response("resp_1", &Value::Null, &text[..text.len().min(4)]).to_string())
             }
             _ => upstream::json(404, "{}"),
         }
     }
+}
+
+fn response(id: &str, before: &Value, text: &str) -> Value {
+    let content = json!([{ "type": "output_text", "text": text, "annotations": [] }]);
+    let message = json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content });
+    json!({
+        "id": id, "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": [message],
+        "parallel_tool_calls": true, "tool_choice": "auto", "tools": [], "previous_response_id": before,
+    })
 }
 
 /// Runs the program with the keys of two teams.
