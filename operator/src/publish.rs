@@ -1,7 +1,9 @@
 //! Puts a gateway's configuration where its pods find it: parts first, the index last.
 //!
 //! Every write carries the resource version that this leader last saw, or says that nothing is there yet. Another's write
-//! in between is a conflict, and a conflict ends the term: so no leader of the past brings back what was revoked.
+//! in between is a conflict, and a conflict ends the term: so no leader of the past brings back what was revoked. What such
+//! a leader still has under way inside the API server may name parts that are about to be written over: so the first thing
+//! that is written on a shelf is its index as it stands, which gives it a new version and makes what is under way conflict.
 
 pub mod guard;
 pub mod purse;
@@ -22,6 +24,7 @@ use kube::{Client, ResourceExt};
 use snapshot::GatewayId;
 use snapshot::bundle::{self, Index, PARTS, Slot, Torn, Write};
 
+use crate::clock;
 use crate::gather::{Gather, Source};
 use crate::lease::{Term, TermOver};
 use crate::metrics::Metrics;
@@ -29,6 +32,8 @@ use crate::render::labels;
 
 /// The key of the index in its ConfigMap.
 pub const INDEX_KEY: &str = "index";
+/// What tells an index that stands from the same one before: no write is one that changes nothing.
+const FENCE: &str = "portolan.dev/fence";
 /// The key of a part in its object.
 pub const PART_KEY: &str = "part";
 const AT_ONCE: usize = 16;
@@ -78,6 +83,16 @@ pub struct Shelf {
     /// What is known of it is what is there. Who had no answer to a write does not know: the index that was to be written
     /// may be published, and parts that it names must not be written over.
     sure: bool,
+    /// The index as it was read, until this hand has fenced it off.
+    unfenced: Option<Unfenced>,
+    /// The mark of a fence that had no answer.
+    tried: Option<String>,
+}
+
+/// An index that somebody may still be about to write.
+struct Unfenced {
+    data: BTreeMap<String, String>,
+    mark: Option<String>,
 }
 
 impl Shelf {
@@ -87,7 +102,9 @@ impl Shelf {
     /// # Errors
     /// The API server does not answer, or what is there is newer.
     pub async fn read(client: Client, gateway: GatewayId, floor: u64) -> Result<Self, PublishError> {
-        let mut shelf = Self { client, gateway, index: None, published: None, cut: false, versions: BTreeMap::new(), sure: true };
+        let versions = BTreeMap::new();
+        let mut shelf =
+            Self { client, gateway, index: None, published: None, cut: false, versions, sure: true, unfenced: None, tried: None };
         let index = shelf.index_bytes().await?;
         let parsed = index.as_deref().map(|bytes| Index::parse(&shelf.gateway, bytes));
         shelf.index = match parsed {
@@ -177,6 +194,7 @@ impl Shelf {
     pub async fn write(&mut self, plan: bundle::Published, config: &Arc<Config>, hands: &Hands<'_>) -> Result<(), PublishError> {
         let index = bundle::index_name(&self.gateway);
         self.sure = false;
+        self.fence(hands).await?;
         let (last, parts): (Vec<_>, Vec<_>) = plan.writes.into_iter().partition(|write| write.name == index);
         for writes in [parts, last] {
             let this = &*self;
@@ -197,22 +215,54 @@ impl Shelf {
         Ok(())
     }
 
+    /// Makes every write of the index that is under way a conflict.
+    async fn fence(&mut self, hands: &Hands<'_>) -> Result<(), PublishError> {
+        let Some(Unfenced { data, .. }) = &self.unfenced else { return Ok(()) };
+        hands.term.check()?;
+        hands.metrics.writes.with_label_values(&["index"]).inc();
+        hands.metrics.write_bytes.inc_by(data.values().map(|text| text.len() as u64).sum());
+        let one = (Source::ConfigMap, (self.gateway.namespace().to_owned(), bundle::index_name(&self.gateway)));
+        let (mut metadata, mark) = (self.metadata(&one, hands), clock::timestamp().to_string());
+        metadata.annotations = Some(BTreeMap::from([(FENCE.to_owned(), mark.clone())]));
+        let map = ConfigMap { metadata, data: Some(data.clone()), ..ConfigMap::default() };
+        self.tried = Some(mark);
+        hands.gather.look(|seen| seen.shelved.insert(one.clone(), None));
+        let (one, version) = Self::told(one, self.put_config_map(map).await, hands)?;
+        self.versions.insert(one, version);
+        (self.unfenced, self.tried) = (None, None);
+        Ok(())
+    }
+
+    /// The same, read after `before` had no answer: a fence that stands is one, whoever heard of it.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        let stands = self.unfenced.as_ref().and_then(|unfenced| unfenced.mark.as_ref());
+        if stands.is_some() && stands == before.tried.as_ref() {
+            self.unfenced = None;
+        }
+        self
+    }
+
+    fn metadata(&self, one: &(Source, Name), hands: &Hands<'_>) -> ObjectMeta {
+        let (_, (namespace, name)) = one;
+        ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(namespace.clone()),
+            resource_version: self.versions.get(one).cloned(),
+            owner_references: Some(vec![hands.owner.clone()]),
+            labels: Some(labels::of(self.gateway.name())),
+            ..ObjectMeta::default()
+        }
+    }
+
     async fn write_one(&self, write: Write, hands: &Hands<'_>) -> Result<((Source, Name), String), PublishError> {
         hands.term.check()?;
         let index = write.name == bundle::index_name(&self.gateway);
         hands.metrics.writes.with_label_values(&[if index { "index" } else { "part" }]).inc();
         hands.metrics.write_bytes.inc_by(write.bytes.len() as u64);
         let source = if write.secret { Source::Secret } else { Source::ConfigMap };
-        let name = (self.gateway.namespace().to_owned(), write.name.clone());
-        let one = (source, name);
-        let metadata = ObjectMeta {
-            name: Some(write.name.clone()),
-            namespace: Some(self.gateway.namespace().to_owned()),
-            resource_version: self.versions.get(&one).cloned(),
-            owner_references: Some(vec![hands.owner.clone()]),
-            labels: Some(labels::of(self.gateway.name())),
-            ..ObjectMeta::default()
-        };
+        let one = (source, (self.gateway.namespace().to_owned(), write.name));
+        let metadata = self.metadata(&one, hands);
         hands.gather.look(|seen| seen.shelved.insert(one.clone(), None));
         let written = match source {
             Source::Secret => self.put_secret(metadata, write.bytes).await,
@@ -227,6 +277,15 @@ impl Shelf {
                 self.put_config_map(ConfigMap { metadata, binary_data, ..ConfigMap::default() }).await
             }
         };
+        Self::told(one, written, hands)
+    }
+
+    /// What the answer to a write means.
+    fn told(
+        one: (Source, Name),
+        written: Result<String, kube::Error>,
+        hands: &Hands<'_>,
+    ) -> Result<((Source, Name), String), PublishError> {
         match written {
             Ok(version) => {
                 hands.gather.look(|seen| seen.shelved.insert(one.clone(), Some(version.clone())));
@@ -234,11 +293,12 @@ impl Shelf {
             }
             // Another wrote here, or took away what was here.
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
-                tracing::warn!(object = write.name, reason = status.reason, "another hand wrote where the leader writes: the term is over");
+                let (_, (_, object)) = one;
+                tracing::warn!(object, reason = status.reason, "another hand wrote where the leader writes: the term is over");
                 hands.term.end();
                 Err(TermOver.into())
             }
-            Err(error) => Err(PublishError::Api { object: write.name, error: Box::new(error) }),
+            Err(error) => Err(PublishError::Api { object: one.1.1, error: Box::new(error) }),
         }
     }
 
@@ -265,6 +325,8 @@ impl Shelf {
     async fn index_bytes(&mut self) -> Result<Option<Vec<u8>>, PublishError> {
         let name = bundle::index_name(&self.gateway);
         let Some(map) = self.config_map(&name).await? else { return Ok(None) };
+        let mark = map.annotations().get(FENCE).cloned();
+        self.unfenced = Some(Unfenced { data: map.data.clone().unwrap_or_default(), mark });
         Ok(map.data.and_then(|mut data| data.remove(INDEX_KEY)).map(String::into_bytes).or(Some(Vec::new())))
     }
 

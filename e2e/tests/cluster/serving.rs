@@ -44,7 +44,8 @@ async fn an_applied_gateway_is_ready_with_every_replica_and_answers_through_its_
 #[tokio::test]
 async fn an_edit_is_served_by_every_replica_within_a_second_and_a_revoked_key_by_none_within_two() {
     let portolan = portolan::shared().await;
-    let namespace = portolan.namespace("an_edit_is_served").await;
+    // Alone: it is about time, which others would take.
+    let namespace = portolan.alone("an_edit_is_served").await;
     let keys: Vec<String> = (0..20).map(|number| format!("k{number}")).collect();
     let manifests = a_gateway(3) + &keys.iter().map(|key| generated_key(key)).collect::<String>();
     let seen = Seen::applied(portolan, &namespace, &manifests).await;

@@ -336,3 +336,31 @@ async fn a_revision_whose_writer_had_no_answer_is_not_written_over() {
     }
     assert!(proxy.counted()["done, and the answer lost"] >= 8, "{:?}", proxy.counted());
 }
+
+#[tokio::test]
+async fn what_a_leader_of_the_past_has_under_way_names_no_parts_of_another() {
+    let tenant = Tenant::new("what_a_leader_of_the_past").await;
+    let edit = |user: &str| key("app", 1, &format!("  owner: {{user: {user}}}\n"));
+    let says = |bundle: &Joined, user: &str| bundle.snapshot.keys.values().any(|key| key.owner.user.as_deref() == Some(user));
+    let (past, present) = (Proxy::start(cluster().await, 7).await, Proxy::start(cluster().await, 8).await);
+    let first = Carrier::start_at(past.kubeconfig(), tenant.namespace.name()).await;
+    tenant.apply(&format!("{GATEWAY}{PROVIDER}{}", edit("zero"))).await;
+    tenant.published("it is published", |bundle| says(bundle, "zero")).await;
+    // Its parts are written, its index is under way, and it leads no more.
+    past.weather(Weather::Slow);
+    tenant.apply(&edit("one")).await;
+    until("an index is under way", async || past.counted().contains_key("waits").then_some(())).await;
+    first.signal("STOP");
+    tenant.apply(&edit("two")).await;
+    drop(tenant.namespace.try_kubectl("", &["delete", "lease", "portolan-operator"]).await);
+    present.weather(Weather::Slow);
+    let second = Carrier::start_at(present.kubeconfig(), tenant.namespace.name()).await;
+    until("the other has an index under way", async || present.counted().contains_key("waits").then_some(())).await;
+    past.weather(Weather::Fair);
+    until("the first index arrived", async || past.counted().contains_key("waited, and done").then_some(())).await;
+    // To read what is published is to find it whole.
+    tenant.published("what is published is whole", |bundle| !says(bundle, "two")).await;
+    present.weather(Weather::Fair);
+    tenant.published("the other goes on", |bundle| says(bundle, "two")).await;
+    second.leads().await;
+}

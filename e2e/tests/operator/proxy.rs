@@ -50,6 +50,8 @@ pub enum Weather {
     Keyless,
     /// Every index of `main` is stored, and nobody hears of it; all else is fair.
     Deaf,
+    /// Every index of `main` waits until the weather turns; all else is fair.
+    Slow,
 }
 
 struct State {
@@ -138,6 +140,8 @@ enum Fate {
     Dropped,
     /// It is done, and nobody hears of it.
     Lost,
+    /// It waits for another weather.
+    Waits,
     /// A watch ends in the middle of what it tells: in order, cut off, or with word that its version is too old.
     Ends(Duration, End),
 }
@@ -163,7 +167,8 @@ fn fate(state: &Mutex<State>, request: &Request<Incoming>) -> (Duration, Fate) {
         (Weather::Keyless, _) if request.uri().path().ends_with("/virtualkeys") => Fate::Status(StatusCode::SERVICE_UNAVAILABLE),
         (Weather::Keyless, _) => Fate::Pass,
         (Weather::Deaf, &Method::PUT) if request.uri().path().ends_with("/configmaps/main-snapshot") => Fate::Lost,
-        (Weather::Deaf, _) => Fate::Pass,
+        (Weather::Slow, &Method::PUT) if request.uri().path().ends_with("/configmaps/main-snapshot") => Fate::Waits,
+        (Weather::Deaf | Weather::Slow, _) => Fate::Pass,
         (Weather::Rough, &Method::GET) if watch => {
             let time = Duration::from_millis(200 + 4 * state.dice.throw());
             match thrown {
@@ -201,6 +206,7 @@ fn fate(state: &Mutex<State>, request: &Request<Incoming>) -> (Duration, Fate) {
         Fate::Status(status) => status.canonical_reason().unwrap_or("another status"),
         Fate::Dropped => "dropped before it was done",
         Fate::Lost => "done, and the answer lost",
+        Fate::Waits => "waits",
         Fate::Ends(_, End::Clean) => "watch ended",
         Fate::Ends(_, End::Cut) => "watch cut off",
         Fate::Ends(_, End::Expired) => "watch expired",
@@ -228,6 +234,13 @@ async fn answer(request: Request<Incoming>, client: kube::Client, state: Arc<Mut
                 }
             };
             pass(request, client, Box::pin(sooner), end).await
+        }
+        Fate::Waits => {
+            turned.await;
+            let fair = self::turned(look(&state).weather.subscribe());
+            let done = pass(request, client, Box::pin(fair), End::Cut).await;
+            *look(&state).counted.entry("waited, and done").or_default() += 1;
+            done
         }
         Fate::Expired => {
             let body = Full::new(Bytes::from(expired())).map_err(|never| match never {});

@@ -61,7 +61,7 @@ impl Supply {
     /// The same with a shelf that was read again.
     #[must_use]
     pub fn with(self, shelf: Shelf) -> Self {
-        Self { shelf, whole: false, ..self }
+        Self { shelf: shelf.after(&self.shelf), whole: false, ..self }
     }
 
     /// The sequence and revision that hold what was compiled last; None while they do not hold all of it.
