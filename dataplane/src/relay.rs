@@ -141,7 +141,7 @@ impl<C: Closing> Relay<C> {
                 }
                 Some(Err(broken)) => {
                     let message = broken.detail.clone();
-                    self.close(How::Broken(Fault { class: broken.class, message, code: None, param: None }));
+                    self.close(How::Broken(Fault::new(broken.class, message)));
                     return Poll::Ready(Some(Err(broken)));
                 }
                 None => {
@@ -244,8 +244,7 @@ fn break_off(streaming: &mut Streaming, broken: Broken) -> Pushed {
     if streaming.reader.is_done() {
         return Pushed { bytes: Bytes::new(), fault: None };
     }
-    let message = "the provider's stream broke off before its end".to_owned();
-    Pushed { bytes: Bytes::new(), fault: Some(Fault { class: broken.class, message, code: None, param: None }) }
+    Pushed { bytes: Bytes::new(), fault: Some(Fault::new(broken.class, "the provider's stream broke off before its end")) }
 }
 
 impl<C: Closing> Drop for Relay<C> {

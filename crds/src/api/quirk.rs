@@ -67,4 +67,9 @@ pub enum QuirkName {
     UsageInXGroq,
     /// Tells errors in `base_resp` of an answer of 200.
     ErrorsInAnswers,
+    /// Tells what the cache gave beside the details of the prompt's tokens: it is told among them.
+    CachedApart,
+    /// Tells chunks in a form of its own: a role in each, usage beside a choice, another object, no id. They are told in
+    /// OpenAI's, with the usage in a chunk of its own at the end.
+    LooseChunks,
 }

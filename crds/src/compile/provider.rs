@@ -358,6 +358,8 @@ fn quirk(name: &QuirkName) -> Quirk {
         QuirkName::ReasoningApart => Quirk::ReasoningApart,
         QuirkName::UsageInXGroq => Quirk::UsageInXGroq,
         QuirkName::ErrorsInAnswers => Quirk::ErrorsInAnswers,
+        QuirkName::CachedApart => Quirk::CachedApart,
+        QuirkName::LooseChunks => Quirk::LooseChunks,
     }
 }
 

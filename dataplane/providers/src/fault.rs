@@ -27,13 +27,16 @@ pub struct Fault {
     pub code: Option<String>,
     /// The field at fault.
     pub param: Option<String>,
+    /// The error as it came, where a client of the provider's dialect can be shown it: it is told as such clients read it, and
+    /// blames the request.
+    pub verbatim: Option<Bytes>,
 }
 
 impl Fault {
     /// A fault of the gateway's own finding.
     #[must_use]
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: bounded(message.into()), code: None, param: None }
+        Self { class, message: bounded(message.into()), code: None, param: None, verbatim: None }
     }
 
     /// Reads an error answer of any shape: an error object, a text, a list of complaints, HTML, nothing.
@@ -84,15 +87,27 @@ impl Fault {
         told.and_then(wait::duration).or_else(|| wait::in_words(error.message.as_ref()?.as_str()?))
     }
 
-    /// Whether an error body is told as clients of a dialect read it: `{error: {message, ..}}`, and Anthropic's with
-    /// `type: "error"` beside it. Servers that speak a dialect otherwise often have errors of their own.
+    /// An error object of a stream that passes as it is.
+    #[must_use]
+    pub(crate) fn of_passing(surface: Surface, json: &[u8]) -> Self {
+        let fault = Self::of_object(surface, json);
+        let shown = fault.class.is_the_callers() && Self::is_told_in(surface.dialect(), json);
+        Self { verbatim: shown.then(|| Bytes::copy_from_slice(json)), ..fault }
+    }
+
+    /// Whether an error body is told as clients of a dialect read it: `{error: {message, type, code}}`, whose code is a text or
+    /// none, and Anthropic's with `type: "error"` beside it. Servers that speak a dialect otherwise often have errors of their
+    /// own.
     #[must_use]
     pub fn is_told_in(dialect: Dialect, body: &[u8]) -> bool {
         let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
-        let told = json["error"]["message"].is_string();
+        let error = &json["error"];
+        let told = error["message"].is_string() && error["type"].is_string();
         match dialect {
-            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => told,
-            Dialect::Anthropic => told && json["type"] == "error" && json["error"]["type"].is_string(),
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama => {
+                told && (error["code"].is_string() || error["code"].is_null())
+            }
+            Dialect::Anthropic => told && json["type"] == "error",
         }
     }
 
@@ -114,7 +129,7 @@ impl Fault {
         } else {
             classify(&Said { dialect: surface.dialect(), status, kind: &kind, code: code_or_inner, message: &message })
         };
-        Self { class, message: bounded(message), code: code.map(bounded), param: text(&error.param).map(bounded) }
+        Self { class, message: bounded(message), code: code.map(bounded), param: text(&error.param).map(bounded), verbatim: None }
     }
 }
 

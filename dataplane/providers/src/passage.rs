@@ -268,7 +268,7 @@ impl Passage {
         match self {
             Self::Same(same) => same.read_whole(body),
             Self::Translated(translated) => {
-                let mended = match Mender::new(&translated.quirks, true) {
+                let mended = match Mender::of_whole(&translated.quirks) {
                     Some(mut mender) => mender.mend(&body)?,
                     None => None,
                 };
@@ -314,7 +314,7 @@ impl Passage {
                     | Surface::Transcriptions
                     | Surface::Translations
                     | Surface::CohereRerank
-                    | Surface::Files => Framing::Events(Frames::default(), Mender::new(quirks, true)),
+                    | Surface::Files => Framing::Events(Frames::default(), Mender::of_stream(quirks, true)),
                 };
                 Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }
@@ -387,7 +387,7 @@ impl Framing {
         match self {
             Self::Events(frames, mender) => {
                 frames.take_rest().map_or(Ok(()), |event| told(&event, mender.as_mut(), stream, out))?;
-                if let Some(end) = mender.as_mut().filter(|_| !stream.is_done()).and_then(Mender::missing_end) {
+                while let Some(end) = mender.as_mut().filter(|_| !stream.is_done()).and_then(Mender::missing_end) {
                     stream.data("", &end, out)?;
                 }
             }
@@ -405,7 +405,7 @@ impl Framing {
 fn told(event: &Event, mender: Option<&mut Mender>, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
     let (Some(mender), Some(data)) = (mender, event.data()) else { return stream.event(event, out) };
     let mended = if data.trim_ascii() == b"[DONE]" {
-        if let Some(end) = mender.missing_end() {
+        while let Some(end) = mender.missing_end() {
             stream.data("", &end, out)?;
         }
         None

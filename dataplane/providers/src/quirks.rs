@@ -4,12 +4,13 @@
 //! Bytes that no quirk concerns pass as they are, and so does every answer of a server without quirks.
 
 mod asked;
+mod counted;
 mod told;
 
 pub(crate) use asked::{ask, without};
 pub(crate) use told::Mender;
 
-use crate::json::write_text;
+use crate::json::{Scanner, Wrong, write_text};
 
 /// An object under way: fields as they stood, others in their place.
 struct Object<'a> {
@@ -50,4 +51,17 @@ impl<'a> Object<'a> {
     fn close(self) {
         self.out.push(b'}');
     }
+}
+
+/// The value of a field of an object, as it stands.
+fn value_of<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, Wrong> {
+    let mut found = None;
+    Scanner::new(object).object::<Wrong>(|scanner, key| {
+        let range = scanner.skip()?;
+        if key.is(name) {
+            found = Some(&object[range]);
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }

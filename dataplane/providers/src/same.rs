@@ -27,7 +27,7 @@ use crate::usage::{self, AnthropicUsage};
 
 pub use raw::Raw;
 use sealing::{Sealing, is_delta};
-use seen::{Seen, is_null, nested_usage};
+use seen::{Seen, is_null, nested_usage, wrapped};
 pub(crate) use splice::apply;
 use splice::{ask_for_usage, renamed};
 
@@ -121,7 +121,7 @@ impl Same {
     }
 
     pub(crate) fn read_whole(&self, body: Bytes) -> Result<Whole, Fault> {
-        let mended = match Mender::new(&self.quirks, true) {
+        let mended = match Mender::of_whole(&self.quirks) {
             Some(mut mender) => mender.mend(&body)?,
             None => None,
         };
@@ -137,7 +137,7 @@ impl Same {
             hide_usage: self.hide_usage,
             events: 0,
             frames: Frames::default(),
-            mender: Mender::new(&self.quirks, !self.hide_usage),
+            mender: Mender::of_stream(&self.quirks, !self.hide_usage),
             sealing: self.sealing.clone(),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
@@ -209,11 +209,6 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
         usage::served(told, seen.service.as_deref())
     });
     Ok(Facts { usage, measured, model: seen.model })
-}
-
-/// An error object as the readers of faults want it: under `error`.
-fn wrapped(error: &[u8]) -> Vec<u8> {
-    [b"{\"error\":", error, b"}"].concat()
 }
 
 /// Reads a stream while it passes.
@@ -320,11 +315,13 @@ impl SameStream {
         self.events
     }
 
-    /// A reason to finish that the server left out goes before its last word.
+    /// What the server left out of its end goes before its last word.
     fn missing_end(&mut self, passing: &mut Passing) {
-        if let Some(end) = self.mender.as_mut().and_then(Mender::missing_end) {
-            self.finished = true;
-            passing.add([b"data: ", &*end, b"\n\n"].concat().into());
+        while let Some(end) = self.mender.as_mut().and_then(Mender::missing_end) {
+            let event = Event { raw: [b"data: ", &*end, b"\n\n"].concat().into() };
+            if matches!(self.look(&event), Verdict::Pass) {
+                passing.add(event.raw);
+            }
         }
     }
 
@@ -335,6 +332,9 @@ impl SameStream {
             return Ok(event);
         }
         let Some(mended) = mender.mend(&data)? else { return Ok(event) };
+        if let Some(usage) = mender.usage_so_far() {
+            self.facts.usage = usage::of_openai(usage).or(self.facts.usage);
+        }
         let name = event.name().map_or_else(Vec::new, |name| [b"event: ", name, b"\n"].concat());
         Ok(Event { raw: [&name, &b"data: "[..], &mended, b"\n\n"].concat().into() })
     }
@@ -407,7 +407,7 @@ impl SameStream {
         };
         if event.name() == Some(b"error") || seen.error.is_some() {
             let json = seen.error.map_or_else(|| data.to_vec(), |range| wrapped(&data[range]));
-            return Verdict::Fail(Fault::of_object(self.surface, &json));
+            return Verdict::Fail(Fault::of_passing(self.surface, &json));
         }
         self.begun = true;
         self.finished |= seen.finish;
@@ -436,7 +436,8 @@ impl SameStream {
         };
         let kind = seen.kind.as_deref().map_or(name, str::as_bytes);
         if kind == b"error" || (seen.kind.is_none() && seen.error.is_some()) {
-            return Verdict::Fail(Fault::of_object(self.surface, data));
+            let passes = self.surface == Surface::Messages;
+            return Verdict::Fail(if passes { Fault::of_passing(self.surface, data) } else { Fault::of_object(self.surface, data) });
         }
         if kind == b"ping" {
             return Verdict::Pass;

@@ -66,6 +66,9 @@ struct Wire<'a> {
     output_token_details: Option<Details>,
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
+    /// Where some servers tell what the cache gave: beside the details.
+    cached_tokens: Count,
+    prompt_cache_hit_tokens: Count,
     #[serde(borrow)]
     iterations: Option<Vec<Wire<'a>>>,
     cache_creation: Option<Kept>,
@@ -97,7 +100,7 @@ pub fn of_openai(json: &[u8]) -> Option<Usage> {
         completion = completion.saturating_add(thought);
     }
     // Some servers tell more cached tokens than tokens; a part is never more than the whole.
-    let cached = read.cached_tokens.0.unwrap_or(0).min(prompt);
+    let cached = read.cached_tokens.0.or(wire.cached_tokens.0).or(wire.prompt_cache_hit_tokens.0).unwrap_or(0).min(prompt);
     let cache_write = read.cache_write_tokens.0.unwrap_or(0).min(prompt - cached);
     let cached_kinds = read.cached_tokens_details.unwrap_or_default();
     let more = More {

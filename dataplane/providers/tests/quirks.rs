@@ -336,6 +336,54 @@ fn usage_is_told_where_and_as_openai_tells_it() {
 }
 
 #[test]
+fn what_the_cache_gave_is_told_among_the_details() {
+    let with = |usage: Value| {
+        let mut answer = choice(json!({ "content": "x" }), "stop");
+        answer["usage"] = usage;
+        answer
+    };
+    let counts = json!({ "prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21 });
+    for (name, details) in [("cached_tokens", Value::Null), ("prompt_cache_hit_tokens", json!({ "audio_tokens": 2 }))] {
+        let mut usage = counts.clone();
+        usage[name] = json!(10);
+        usage["prompt_tokens_details"] = details.clone();
+        let answer = told(&[Quirk::CachedApart], with(usage)).expect("an answer");
+        assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 10, "{answer}");
+        assert_eq!(answer["usage"]["prompt_tokens_details"]["audio_tokens"], details["audio_tokens"]);
+    }
+    let mut right = counts.clone();
+    right["prompt_tokens_details"] = json!({ "cached_tokens": 3 });
+    right["cached_tokens"] = json!(10);
+    for right in [with(counts), with(right)] {
+        assert_eq!(told(&[Quirk::CachedApart], right.clone()).expect("an answer"), right, "what is right stays");
+    }
+}
+
+#[test]
+fn chunks_in_a_form_of_their_own_are_told_in_openais() {
+    let usage = |count: u64| json!({ "prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count });
+    let mut events = [("a", Value::Null), ("b", Value::Null), ("", json!("stop"))]
+        .map(|(text, reason)| chunk(json!({ "role": "assistant", "content": text }), reason));
+    for (count, event) in (1..).zip(&mut events) {
+        event["id"] = json!("");
+        event["usage"] = usage(count);
+    }
+    events[2]["object"] = json!("chat.completion.done");
+    for include in [true, false] {
+        let (told, fault) = streamed(&[Quirk::LooseChunks], include, &events);
+        assert_eq!(fault, None);
+        assert_eq!(told.len(), if include { 4 } else { 3 }, "{told:?}");
+        let roles: Vec<&Value> = told.iter().map(|event| &event["choices"][0]["delta"]["role"]).take(3).collect();
+        assert_eq!(roles, [&json!("assistant"), &Value::Null, &Value::Null]);
+        assert!(told.iter().all(|event| event["object"] == "chat.completion.chunk" && event["id"] == told[0]["id"] && event["id"] != ""));
+        assert!(told[..3].iter().all(|event| event["usage"].is_null()), "{told:?}");
+        if include {
+            assert_eq!((&told[3]["choices"], &told[3]["usage"]), (&json!([]), &usage(3)), "the last holds, at the end");
+        }
+    }
+}
+
+#[test]
 fn an_error_inside_an_answer_is_one() {
     for (code, class) in [
         (1002, FailureClass::RateLimited),

@@ -70,4 +70,22 @@ impl FailureClass {
             Self::StreamBroken => "stream_broken",
         }
     }
+
+    /// Whether the request is at fault, so that the provider's own words help the caller.
+    #[must_use]
+    pub fn is_the_callers(self) -> bool {
+        match self {
+            Self::BadRequest | Self::ContextLengthExceeded | Self::ContentFiltered => true,
+            Self::NotFound
+            | Self::RateLimited
+            | Self::Overloaded
+            | Self::QuotaExceeded
+            | Self::AuthFailed
+            | Self::ConnectError
+            | Self::Timeout
+            | Self::ServerError
+            | Self::InvalidResponse
+            | Self::StreamBroken => false,
+        }
+    }
 }

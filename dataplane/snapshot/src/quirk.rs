@@ -56,11 +56,16 @@ pub enum Quirk {
     UsageInXGroq,
     /// Tells errors in `base_resp` of an answer of 200.
     ErrorsInAnswers,
+    /// Tells what the cache gave beside the details of the prompt's tokens: it is told among them.
+    CachedApart,
+    /// Tells chunks in a form of its own: a role in each, usage beside a choice, another object, no id. They are told in
+    /// OpenAI's, with the usage in a chunk of its own at the end.
+    LooseChunks,
 }
 
 impl Quirk {
     /// Every quirk, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::MaxTokens,
         Self::NoStreamOptions,
         Self::SystemRole,
@@ -86,6 +91,8 @@ impl Quirk {
         Self::ReasoningApart,
         Self::UsageInXGroq,
         Self::ErrorsInAnswers,
+        Self::CachedApart,
+        Self::LooseChunks,
     ];
 
     /// The word for it in the data of presets and in manifests.
@@ -117,6 +124,8 @@ impl Quirk {
             Self::ReasoningApart => "ReasoningApart",
             Self::UsageInXGroq => "UsageInXGroq",
             Self::ErrorsInAnswers => "ErrorsInAnswers",
+            Self::CachedApart => "CachedApart",
+            Self::LooseChunks => "LooseChunks",
         }
     }
 
@@ -124,6 +133,12 @@ impl Quirk {
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|quirk| quirk.word() == word)
+    }
+
+    /// Whether readers of before know it.
+    #[must_use]
+    pub fn is_of_the_first(self) -> bool {
+        !matches!(self, Self::CachedApart | Self::LooseChunks)
     }
 
     /// Whether it is about what is asked, not about what is answered.
@@ -154,7 +169,9 @@ impl Quirk {
             | Self::CallIds
             | Self::ReasoningApart
             | Self::UsageInXGroq
-            | Self::ErrorsInAnswers => false,
+            | Self::ErrorsInAnswers
+            | Self::CachedApart
+            | Self::LooseChunks => false,
         }
     }
 }

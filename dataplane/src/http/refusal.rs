@@ -69,6 +69,10 @@ pub fn tell(refusal: Refusal, dialect: Dialect, call_id: &str) -> Told {
 /// Says a fault that came after the first byte, as the last events of a stream.
 #[must_use]
 pub fn tell_in_stream(fault: &Fault, reader: &StreamReader, surface: Surface, call_id: &str) -> Bytes {
+    if let Some(body) = &fault.verbatim {
+        let name: &[u8] = if surface.dialect() == Dialect::Anthropic { b"event: error\n" } else { b"" };
+        return [name, b"data: ", body, b"\n\n"].concat().into();
+    }
     let (_, kind, code) = of_class(fault.class, None);
     let message = upstream_words("the provider", fault);
     let error =

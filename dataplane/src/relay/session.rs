@@ -207,7 +207,7 @@ struct Verdict {
 fn verdict(over: Over) -> Verdict {
     let frame = |code, reason: &'static str| Some(CloseFrame { code, reason: reason.into() });
     let away = |reason| frame(CloseCode::Away, reason);
-    let broken = |class, message: &str| How::Broken(Fault { class, message: message.to_owned(), code: None, param: None });
+    let broken = |class, message: &str| How::Broken(Fault::new(class, message));
     match over {
         Over::CalledOff(CalledOff::Revoked) => {
             let told = frame(CloseCode::Policy, "the API key is no longer good for this session");

@@ -419,7 +419,8 @@ async fn begin(mut source: Source, passage: &Passage, deadline: Instant) -> Resu
         if let Some(fault) = fault {
             if !reader.has_begun() {
                 let detail = format!("the first event is {}", fault.class.word());
-                return Err(Failure { fault: Box::new(fault), status: Some(200), retry_after: None, verbatim: None, detail, full: None });
+                let verbatim = fault.verbatim.clone();
+                return Err(Failure { fault: Box::new(fault), status: Some(200), retry_after: None, verbatim, detail, full: None });
             }
             first.extend_from_slice(&bytes);
             return Ok(Answer::Stream(Box::new(Streaming { first: first.freeze(), fault: Some(fault), reader, source })));

@@ -10,7 +10,7 @@ use super::{Failure, waits};
 
 /// A failure that happened on our side of the provider's answer.
 pub(super) fn ours(class: FailureClass, message: &str, detail: String) -> Failure {
-    let fault = Box::new(Fault { class, message: message.to_owned(), code: None, param: None });
+    let fault = Box::new(Fault::new(class, message));
     Failure { fault, status: None, retry_after: None, verbatim: None, detail, full: None }
 }
 
@@ -18,29 +18,12 @@ pub(super) fn ours(class: FailureClass, message: &str, detail: String) -> Failur
 pub(super) fn told(surface: Surface, same_dialect: bool, status: u16, headers: &HeaderMap, body: Bytes, unix_ms: u64) -> Failure {
     let fault = Box::new(Fault::of_kind(surface, status, kind_of(headers), &body));
     let detail = format!("status {status}, {}", fault.class.word());
-    let passes = same_dialect && status < 500 && is_the_callers(fault.class) && Fault::is_told_in(surface.dialect(), &body);
+    let passes = same_dialect && status < 500 && fault.class.is_the_callers() && Fault::is_told_in(surface.dialect(), &body);
     let in_body = Fault::retry_delay(&body).map(|delay| delay.min(waits::LONGEST));
     let limits = (fault.class == FailureClass::RateLimited).then(|| waits::until_reset(headers, unix_ms)).flatten();
     let retry_after = waits::retry_after(headers, unix_ms).or(in_body).or(limits);
     let verbatim = passes.then_some(body);
     Failure { fault, status: Some(status), retry_after, verbatim, detail, full: None }
-}
-
-/// Whether the request is at fault, so that the provider's own words help the caller.
-fn is_the_callers(class: FailureClass) -> bool {
-    match class {
-        FailureClass::BadRequest | FailureClass::ContextLengthExceeded | FailureClass::ContentFiltered => true,
-        FailureClass::NotFound
-        | FailureClass::RateLimited
-        | FailureClass::Overloaded
-        | FailureClass::QuotaExceeded
-        | FailureClass::AuthFailed
-        | FailureClass::ConnectError
-        | FailureClass::Timeout
-        | FailureClass::ServerError
-        | FailureClass::InvalidResponse
-        | FailureClass::StreamBroken => false,
-    }
 }
 
 /// Why a 2xx head cannot be an answer, if so.

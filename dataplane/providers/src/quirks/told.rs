@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 use snapshot::{FailureClass, Quirk};
 
-use super::Object;
+use super::{Object, counted, value_of};
 use crate::fault::Fault;
 use crate::json::{Kind, Scanner, Wrong, comma, write_text};
 use crate::translate::{id_of_call, thoughts_and_words};
@@ -15,18 +15,32 @@ use crate::translate::{id_of_call, thoughts_and_words};
 #[derive(Debug)]
 pub(crate) struct Mender {
     quirks: BTreeSet<Quirk>,
-    /// The client is to see the usage of its stream.
-    tells_usage: bool,
+    reads: Reads,
     choices: Vec<Choice>,
-    /// Id and model of the last chunk, as they stand.
+    /// Id, model, time and tier of the last chunk, as they stand.
     id: Vec<u8>,
     model: Vec<u8>,
+    created: Vec<u8>,
+    service: Vec<u8>,
+    /// The last usage that stood beside a choice.
+    usage: Option<Vec<u8>>,
+}
+
+/// What is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Whole,
+    /// The client is to see the usage of its stream, or not.
+    Stream {
+        tells_usage: bool,
+    },
 }
 
 /// What was seen of one choice.
 #[derive(Debug, Default)]
 struct Choice {
     index: u64,
+    begun: bool,
     calls: Vec<Call>,
     called: bool,
     /// A reason to finish was told, or an empty text in its place.
@@ -60,13 +74,23 @@ impl From<Wrong> for Stop {
 }
 
 impl Mender {
-    /// `None`: nothing of an answer is told otherwise.
-    pub(crate) fn new(quirks: &BTreeSet<Quirk>, tells_usage: bool) -> Option<Self> {
+    /// Reads one answer. `None`: nothing of it is told otherwise.
+    pub(crate) fn of_whole(quirks: &BTreeSet<Quirk>) -> Option<Self> {
+        Self::new(quirks, Reads::Whole)
+    }
+
+    /// Reads a stream, of which the client is to see the usage, or not.
+    pub(crate) fn of_stream(quirks: &BTreeSet<Quirk>, tells_usage: bool) -> Option<Self> {
+        Self::new(quirks, Reads::Stream { tells_usage })
+    }
+
+    fn new(quirks: &BTreeSet<Quirk>, reads: Reads) -> Option<Self> {
         let quirks: BTreeSet<Quirk> = quirks.iter().copied().filter(|quirk| !quirk.is_of_requests()).collect();
         if quirks.is_empty() {
             return None;
         }
-        Some(Self { quirks, tells_usage, choices: Vec::new(), id: Vec::new(), model: Vec::new() })
+        let (choices, id, model, created, service, usage) = Default::default();
+        Some(Self { quirks, reads, choices, id, model, created, service, usage })
     }
 
     fn has(&self, quirk: Quirk) -> bool {
@@ -86,35 +110,72 @@ impl Mender {
         }
     }
 
-    /// The chunk that a stream lacks at its end: a reason to finish that was told as an empty text.
+    /// A chunk that a stream lacks at its end: a reason to finish that was told as an empty text, then the usage that stood
+    /// beside a choice.
     pub(crate) fn missing_end(&mut self) -> Option<Vec<u8>> {
-        let choice = self.choices.iter_mut().find(|choice| choice.blank && !choice.finished)?;
+        let Some(choice) = self.choices.iter_mut().find(|choice| choice.blank && !choice.finished) else {
+            let usage = self.usage.take()?;
+            return Some(self.chunk(b"[]", Some(&usage)));
+        };
         choice.finished = true;
         let (index, reason) = (choice.index, if choice.called { "tool_calls" } else { "stop" });
+        Some(self.chunk(format!("[{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]").as_bytes(), None))
+    }
+
+    /// The last usage that stood beside a choice, until it is told.
+    pub(crate) fn usage_so_far(&self) -> Option<&[u8]> {
+        self.usage.as_deref()
+    }
+
+    /// A chunk of our own.
+    fn chunk(&self, choices: &[u8], usage: Option<&[u8]>) -> Vec<u8> {
         let mut out = Vec::new();
         let mut chunk = Object::open(&mut out);
-        for (name, raw) in [("id", &self.id), ("model", &self.model)] {
+        for (name, raw) in [("id", &self.id), ("model", &self.model), ("created", &self.created)] {
             if !raw.is_empty() {
                 chunk.named(name).extend_from_slice(raw);
             }
         }
         chunk.text("object", "chat.completion.chunk");
-        chunk
-            .named("choices")
-            .extend_from_slice(format!("[{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]").as_bytes());
+        chunk.named("choices").extend_from_slice(choices);
+        if let Some(usage) = usage {
+            if !self.service.is_empty() {
+                chunk.named("service_tier").extend_from_slice(&self.service);
+            }
+            chunk.named("usage").extend_from_slice(usage);
+        }
         chunk.close();
-        Some(out)
+        out
     }
 
     fn answer(&mut self, json: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
         let mut changed = false;
         let (mut usage_told, mut usage_elsewhere) = (false, None);
+        let loose = self.has(Quirk::LooseChunks);
+        let beside_choice = loose && self.reads != Reads::Whole && has_choices(json)?;
         let mut object = Object::open(out);
+        if loose && value_of(json, "choices")?.is_some() {
+            let told = self.formal_head(json, &mut object)?;
+            changed |= told;
+        }
         Scanner::new(json).object(|scanner, key| {
             let kind = scanner.kind()?;
             let raw = &json[scanner.skip()?];
-            if key.is("id") || key.is("model") {
-                raw.clone_into(if key.is("id") { &mut self.id } else { &mut self.model });
+            if loose && (key.is("id") || key.is("object")) {
+                return Ok(());
+            }
+            if key.is("id") || key.is("model") || key.is("created") {
+                let last = if key.is("id") {
+                    &mut self.id
+                } else if key.is("model") {
+                    &mut self.model
+                } else {
+                    &mut self.created
+                };
+                raw.clone_into(last);
+            }
+            if key.is("service_tier") {
+                raw.clone_into(&mut self.service);
             }
             if key.is("choices") && kind == Kind::Array {
                 changed |= self.choices(raw, object.key(key.raw))?;
@@ -122,13 +183,23 @@ impl Mender {
             }
             if key.is("usage") && kind == Kind::Object {
                 usage_told = true;
-                if let Some(mended) = self.usage(raw) {
-                    changed = true;
-                    object.field(key.raw, &mended);
-                    return Ok(());
+                let mended = counted::usage(&self.quirks, raw);
+                changed |= mended.is_some() || beside_choice;
+                let usage = mended.map_or(Cow::Borrowed(raw), Cow::Owned);
+                if beside_choice {
+                    self.usage = Some(usage.into_owned());
+                } else {
+                    // What stood beside a choice was less.
+                    self.usage = None;
+                    object.field(key.raw, &usage);
                 }
+                return Ok(());
             }
-            if key.is("x_groq") && kind == Kind::Object && self.has(Quirk::UsageInXGroq) && self.tells_usage {
+            if key.is("x_groq")
+                && kind == Kind::Object
+                && self.has(Quirk::UsageInXGroq)
+                && self.reads == (Reads::Stream { tells_usage: true })
+            {
                 usage_elsewhere = value_of(raw, "usage")?.filter(|usage| usage.starts_with(b"{"));
             }
             if key.is("base_resp") && kind == Kind::Object && self.has(Quirk::ErrorsInAnswers) {
@@ -138,34 +209,31 @@ impl Mender {
             Ok::<(), Stop>(())
         })?;
         if let Some(usage) = usage_elsewhere.filter(|_| !usage_told) {
-            changed = true;
-            object.named("usage").extend_from_slice(usage);
+            if beside_choice {
+                self.usage = Some(usage.to_vec());
+            } else {
+                changed = true;
+                object.named("usage").extend_from_slice(usage);
+            }
         }
         object.close();
         Ok(changed)
     }
 
-    /// Thoughts that the total alone counts are told among the answer's tokens.
-    fn usage(&self, raw: &[u8]) -> Option<Vec<u8>> {
-        if !self.has(Quirk::ReasoningApart) {
-            return None;
-        }
-        let count = |name| value_of(raw, name).ok().flatten().and_then(|raw| std::str::from_utf8(raw).ok()?.parse::<u64>().ok());
-        let (prompt, completion, total) = (count("prompt_tokens")?, count("completion_tokens")?, count("total_tokens")?);
-        let told = total.checked_sub(prompt).filter(|told| *told > completion)?;
-        let mut out = Vec::with_capacity(raw.len() + 8);
-        let mut object = Object::open(&mut out);
-        let read = Scanner::new(raw).object::<Wrong>(|scanner, key| {
-            let value = &raw[scanner.skip()?];
-            if key.is("completion_tokens") {
-                object.field(key.raw, told.to_string().as_bytes())
-            } else {
-                object.field(key.raw, value)
+    /// An id that does not change, of our own where there is none, and what kind of object it is.
+    fn formal_head(&mut self, json: &[u8], object: &mut Object<'_>) -> Result<Changed, Wrong> {
+        let (id, kind) = (value_of(json, "id")?.filter(|id| !matches!(*id, b"\"\"" | b"null")), value_of(json, "object")?);
+        match id {
+            Some(id) if self.id.is_empty() => id.clone_into(&mut self.id),
+            None if self.id.is_empty() => {
+                write_text(&mut self.id, &id_of_call("", &String::from_utf8_lossy(json), 0).replace("call_", "chatcmpl-"));
             }
-            Ok(())
-        });
-        object.close();
-        read.is_ok().then_some(out)
+            Some(_) | None => {}
+        }
+        let formal: &[u8] = if self.reads == Reads::Whole { b"\"chat.completion\"" } else { b"\"chat.completion.chunk\"" };
+        object.named("id").extend_from_slice(&self.id);
+        object.named("object").extend_from_slice(formal);
+        Ok(id != Some(&self.id) || kind != Some(formal))
     }
 
     fn choices(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
@@ -253,11 +321,17 @@ impl Mender {
         let mut changed = false;
         let mut thoughts = None;
         let mut thoughts_told = false;
+        let begun = !whole && std::mem::replace(&mut self.choices[place].begun, true);
+        let role_told = begun && self.has(Quirk::LooseChunks);
         let mut object = Object::open(out);
         Scanner::new(raw).object(|scanner, key| {
             let kind = scanner.kind()?;
             let value = &raw[scanner.skip()?];
             thoughts_told |= key.is("reasoning_content") && kind == Kind::Text;
+            if role_told && key.is("role") {
+                changed = true;
+                return Ok(());
+            }
             if key.is("content") && kind == Kind::Array && self.has(Quirk::ContentParts) {
                 let list: &RawValue = serde_json::from_slice(value).map_err(|_| Stop::Wrong)?;
                 let (thought, words) = thoughts_and_words(list).map_err(|_| Stop::Wrong)?;
@@ -350,17 +424,10 @@ impl Choice {
     }
 }
 
-/// The value of a field of an object, as it stands.
-fn value_of<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, Wrong> {
-    let mut found = None;
-    Scanner::new(object).object::<Wrong>(|scanner, key| {
-        let range = scanner.skip()?;
-        if key.is(name) {
-            found = Some(&object[range]);
-        }
-        Ok(())
-    })?;
-    Ok(found)
+/// Whether a chunk tells of a choice.
+fn has_choices(chunk: &[u8]) -> Result<bool, Wrong> {
+    let choices = value_of(chunk, "choices")?;
+    Ok(choices.is_some_and(|choices| choices.starts_with(b"[") && choices[1..].trim_ascii() != b"]"))
 }
 
 /// An error in `base_resp`, by MiniMax's numbers.

@@ -91,3 +91,8 @@ pub(super) fn is_null(after: &[u8]) -> bool {
     let value = after.trim_ascii_start().strip_prefix(b":");
     value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
 }
+
+/// An error object as the readers of faults want it: under `error`.
+pub(super) fn wrapped(error: &[u8]) -> Vec<u8> {
+    [b"{\"error\":", error, b"}"].concat()
+}

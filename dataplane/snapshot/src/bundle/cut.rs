@@ -88,6 +88,9 @@ pub(super) const PROVIDER_QUIRKS: &str = "provider-quirks";
 /// The feature of a provider whose surfaces name sessions, and of a key that may have them.
 pub(super) const SESSIONS: &str = "sessions";
 
+/// The feature of a provider that differs in a way that was named later.
+pub(super) const LATER_QUIRKS: &str = "later-quirks";
+
 /// The feature of a provider that paths are passed through to, and of a key that may do so: a reader of before knows neither.
 pub(super) const PASS_THROUGH: &str = "pass-through";
 
@@ -185,6 +188,9 @@ fn provider_requires(provider: &Provider) -> Vec<&'static str> {
     }
     if surfaces.contains(&Surface::Realtime) {
         requires.push(SESSIONS);
+    }
+    if quirks.iter().any(|quirk| !quirk.is_of_the_first()) {
+        requires.push(LATER_QUIRKS);
     }
     if proxy.is_some() {
         requires.push(PASS_THROUGH);

@@ -220,6 +220,25 @@ fn what_names_files_requires_a_reader_that_keeps_them_apart() {
     }
 }
 
+/// A reader of before has no word for it; it would not even read the part.
+#[test]
+fn a_quirk_that_was_named_later_requires_a_reader_that_knows_it() {
+    for (quirk, required) in [
+        (snapshot::Quirk::MaxTokens, json!(["provider-quirks"])),
+        (snapshot::Quirk::LooseChunks, json!(["provider-quirks", "later-quirks"])),
+        (snapshot::Quirk::CachedApart, json!(["provider-quirks", "later-quirks"])),
+    ] {
+        let mut config = small();
+        config.0.providers.get_mut(&provider_id("one")).expect("there").quirks.insert(quirk);
+        let mut store = Store::of(&config);
+        assert_eq!(store.join().expect("this reader does").snapshot, config.0);
+        store.forge_part(EntryKind::Provider.part_of("ai/one"), |body| {
+            let entry = body["entries"].as_array().expect("an array").iter().find(|entry| entry["id"] == "ai/one").expect("there");
+            assert_eq!(entry["requires"], required);
+        });
+    }
+}
+
 #[test]
 fn a_kind_of_the_future_is_refused_and_told() {
     let mut store = Store::of(&small());

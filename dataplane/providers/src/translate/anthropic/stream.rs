@@ -214,6 +214,8 @@ impl ToAnthropic {
                     out.extend_from_slice(b",\"input\":{}}");
                 });
             }
+            // An input is an object, also where a model says `null` for none.
+            Piece::Arguments(text) if text.trim() == "null" => {}
             Piece::Arguments(text) => self.delta(out, "input_json_delta", "partial_json", text),
             Piece::PartEnd => self.leave(out),
             Piece::End { stop, stop_text, usage } => {

@@ -9,7 +9,7 @@ use snapshot::Surface;
 use super::{Reasoning, stop};
 use crate::fault::Fault;
 use crate::translate::chat::{Answer, Part, id_of_answer, id_of_call};
-use crate::translate::not_an_answer;
+use crate::translate::{anthropic, not_an_answer};
 use crate::usage;
 
 #[derive(Deserialize)]
@@ -25,6 +25,9 @@ struct Body<'a> {
     service_tier: Option<Served<'a>>,
     #[serde(borrow, default)]
     message: Option<&'a RawValue>,
+    /// Of an answer in Anthropic's words, which InvokeModel gives.
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
 }
 
 /// How it was served: `{"type":"priority"}`.
@@ -70,6 +73,9 @@ struct ToolUse<'a> {
 
 pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault> {
     let answer: Body<'_> = serde_json::from_slice(body).map_err(|error| not_an_answer(&error.to_string()))?;
+    if answer.output.is_none() && answer.kind.as_deref() == Some("message") {
+        return anthropic::read_answer(body);
+    }
     let Some(message) = answer.output.and_then(|output| output.message) else {
         return Err(if answer.message.is_some() { Fault::of_object(Surface::Converse, body) } else { not_an_answer("it has no message") });
     };

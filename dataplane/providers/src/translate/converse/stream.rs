@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
@@ -10,7 +12,7 @@ use super::answer::Served;
 use super::stop;
 use crate::fault::Fault;
 use crate::translate::chat::{News, Piece, Stop, id_of_answer, id_of_call};
-use crate::translate::not_an_answer;
+use crate::translate::{anthropic, not_an_answer};
 use crate::usage;
 
 #[derive(Deserialize)]
@@ -78,6 +80,15 @@ pub(in crate::translate) struct Reader {
     stop: Option<Stop>,
     usage: Option<Usage>,
     ended: bool,
+    /// Of a stream in Anthropic's words, which InvokeModel gives.
+    native: Option<Box<anthropic::stream::Reader>>,
+}
+
+/// What a frame of InvokeModel holds: an event of the model's own, in base64.
+#[derive(Deserialize)]
+struct Native<'a> {
+    #[serde(borrow)]
+    bytes: Cow<'a, str>,
 }
 
 impl Reader {
@@ -85,6 +96,9 @@ impl Reader {
     pub(in crate::translate) fn event(&mut self, kind: &str, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
         if kind.ends_with("Exception") {
             return Err(Fault::of_exception(Surface::Converse, kind, data));
+        }
+        if kind == "chunk" {
+            return self.native(data, write);
         }
         let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
         if !self.begun && matches!(kind, "messageStart" | "contentBlockStart" | "contentBlockDelta") {
@@ -106,6 +120,12 @@ impl Reader {
         }
         let done = self.stop.is_some() && self.usage.is_some() && self.finish(write);
         Ok(News { begun: self.begun, done })
+    }
+
+    fn native(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
+        let frame: Native<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
+        let event = STANDARD.decode(&*frame.bytes).map_err(|error| not_an_answer(&error.to_string()))?;
+        self.native.get_or_insert_default().event(&event, write)
     }
 
     fn start(&mut self, start: Option<Start<'_>>, write: &mut impl FnMut(Piece<'_>)) {

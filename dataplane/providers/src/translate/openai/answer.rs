@@ -60,7 +60,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     let message = choice.message;
     let mut all = Vec::new();
     let reasoning = message.reasoning.filter(|raw| raw.get().starts_with('"')).and_then(|raw| text(raw, "reasoning").ok());
-    if let Some(text) = message.reasoning_content.or(reasoning).filter(|text| !text.is_empty()) {
+    if let Some(text) = message.reasoning_content.filter(|text| !text.is_empty()).or(reasoning).filter(|text| !text.is_empty()) {
         all.push(Part::Thinking { text, signature: None });
     }
     all.extend(said(message.content).map_err(|error| not_an_answer(&error.to_string()))?);

@@ -41,7 +41,7 @@ struct XGroq<'a> {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(default)]
-    index: u32,
+    index: Option<u32>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     #[serde(borrow, default)]
@@ -57,7 +57,7 @@ struct Delta<'a> {
     #[serde(borrow, default)]
     reasoning_content: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    reasoning: Option<Cow<'a, str>>,
+    reasoning: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<CallDelta<'a>>>,
 }
@@ -157,7 +157,7 @@ impl Reader {
         self.accounted |= self.begun && told.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
         let told = told.and_then(|usage| usage::of_openai(usage.get().as_bytes()));
         self.usage = usage::served(told, chunk.service_tier.as_deref()).or(self.usage);
-        let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index == 0);
+        let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index.unwrap_or(0) == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;
             chunk.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
@@ -173,7 +173,8 @@ impl Reader {
     }
 
     fn delta(&mut self, delta: Delta<'_>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
-        if let Some(thought) = delta.reasoning_content.or(delta.reasoning) {
+        let reasoning = delta.reasoning.filter(|raw| raw.get().starts_with('"')).and_then(|raw| chat::text(raw, "reasoning").ok());
+        if let Some(thought) = delta.reasoning_content.filter(|text| !text.is_empty()).or(reasoning) {
             self.thought(&thought, write)?;
         }
         for part in said(delta.content).map_err(|error| not_an_answer(&error.to_string()))? {
