@@ -314,7 +314,7 @@ impl Passage {
                     | Surface::Transcriptions
                     | Surface::Translations
                     | Surface::CohereRerank
-                    | Surface::Files => Framing::Events(Frames::default(), Mender::of_stream(quirks, true)),
+                    | Surface::Files => Framing::Events(Frames::default(), Mender::of_stream(quirks, true).map(Box::new)),
                 };
                 Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }
@@ -343,7 +343,7 @@ enum Reader {
 #[derive(Debug)]
 enum Framing {
     /// Server-sent events, and what mends them.
-    Events(Frames, Option<Mender>),
+    Events(Frames, Option<Box<Mender>>),
     /// Amazon's frames.
     Binary(eventstream::Frames),
     /// Lines of JSON.
@@ -357,7 +357,7 @@ impl Framing {
             Self::Events(frames, mender) => {
                 frames.push(chunk);
                 while let Some(event) = frames.next_event() {
-                    told(&event.map_err(|_| oversized())?, mender.as_mut(), stream, out)?;
+                    told(&event.map_err(|_| oversized())?, mender.as_deref_mut(), stream, out)?;
                 }
             }
             Self::Lines(lines) => {
@@ -386,8 +386,8 @@ impl Framing {
     fn finish(&mut self, stream: &mut Stream, out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             Self::Events(frames, mender) => {
-                frames.take_rest().map_or(Ok(()), |event| told(&event, mender.as_mut(), stream, out))?;
-                while let Some(end) = mender.as_mut().filter(|_| !stream.is_done()).and_then(Mender::missing_end) {
+                frames.take_rest().map_or(Ok(()), |event| told(&event, mender.as_deref_mut(), stream, out))?;
+                while let Some(end) = mender.as_deref_mut().filter(|_| !stream.is_done()).and_then(Mender::missing_end) {
                     stream.data("", &end, out)?;
                 }
             }
