@@ -2,6 +2,7 @@
 //! answers are read.
 
 mod answer;
+mod partial;
 pub(super) mod stream;
 mod writing;
 
@@ -85,6 +86,7 @@ struct Said<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct FunctionCall<'a> {
     #[serde(borrow, default)]
     id: Option<Cow<'a, str>>,
@@ -92,6 +94,26 @@ struct FunctionCall<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     args: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    partial_args: Option<Vec<PartialArg<'a>>>,
+    #[serde(default)]
+    will_continue: Option<bool>,
+}
+
+/// A piece of the arguments of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PartialArg<'a> {
+    #[serde(borrow, default)]
+    json_path: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    string_value: Option<Cow<'a, str>>,
+    #[serde(default)]
+    number_value: Option<serde_json::Number>,
+    #[serde(default)]
+    bool_value: Option<bool>,
+    #[serde(default)]
+    will_continue: Option<bool>,
 }
 
 #[derive(Deserialize)]
