@@ -5,12 +5,16 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use serde::Deserialize;
-use snapshot::Usage;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use snapshot::{Class, Usage};
 
 use crate::passage::Facts;
+use crate::usage::of_openai;
 
-/// Without either no message names a model.
+/// Without any of these no message names a model or a prompt.
 static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"model"));
+static PROMPT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"prompt"));
 const ESCAPE: u8 = b'\\';
 
 /// With their quotes, which no text has in the midst of a string.
@@ -22,7 +26,7 @@ static HEARD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"conve
 #[derive(Debug, Default)]
 pub struct Meter {
     facts: Facts,
-    sound: bool,
+    written_down: bool,
 }
 
 impl Meter {
@@ -31,12 +35,13 @@ impl Meter {
         let is = |finder: &Finder<'_>| finder.find(event).is_some();
         if is(&DONE) {
             let Ok(Event { kind, response, .. }) = serde_json::from_slice(event) else { return };
-            if let Some(used) = response.and_then(|response| response.usage).filter(|_| kind == "response.done") {
+            let told = response.and_then(|response| response.usage).filter(|_| kind == "response.done");
+            if let Some(used) = told.and_then(|usage| of_openai(usage.get().as_bytes())) {
                 self.add(&used);
             }
         } else if is(&HEARD) {
             // Written down by a model of its own, with prices of its own.
-            self.sound = true;
+            self.written_down = true;
         } else if is(&CREATED)
             && let Ok(Event { kind, session: Some(session), .. }) = serde_json::from_slice(event)
             && kind == "session.created"
@@ -45,13 +50,34 @@ impl Meter {
         }
     }
 
-    fn add(&mut self, used: &Used) {
+    fn add(&mut self, used: &Usage) {
         let all = self.facts.usage.get_or_insert_with(Usage::default);
-        all.prompt = all.prompt.saturating_add(used.input_tokens);
-        all.completion = all.completion.saturating_add(used.output_tokens);
-        let asked = used.input_token_details.as_ref();
-        all.cached = all.cached.saturating_add(asked.map_or(0, |details| details.cached_tokens.min(used.input_tokens)));
-        self.sound |= asked.into_iter().chain(&used.output_token_details).any(|details| details.audio_tokens > 0);
+        let plus = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+        plus(&mut all.prompt, used.prompt);
+        plus(&mut all.completion, used.completion);
+        plus(&mut all.cached, used.cached);
+        plus(&mut all.cache_write, used.cache_write);
+        plus(&mut all.reasoning, used.reasoning);
+        // By class, so that what one answer leaves open is not settled by what another used.
+        for (class, count) in used.by_class() {
+            let more = &mut all.more;
+            match class {
+                Class::AudioInput => plus(&mut more.audio_in, count),
+                Class::CachedAudio => {
+                    plus(&mut more.audio_in, count);
+                    plus(&mut more.audio_cached, count);
+                }
+                Class::ImageInput => plus(&mut more.image_in, count),
+                Class::CachedImage => {
+                    plus(&mut more.image_in, count);
+                    plus(&mut more.image_cached, count);
+                }
+                Class::AudioOutput => plus(&mut more.audio_out, count),
+                Class::ImageOutput => plus(&mut more.image_out, count),
+                Class::CacheWriteHour => plus(&mut more.cache_hour, count),
+                Class::Input | Class::Cached | Class::CacheWrite | Class::Output | Class::Reasoning => {}
+            }
+        }
     }
 
     /// What was used so far, and who answers.
@@ -60,25 +86,37 @@ impl Meter {
         &self.facts
     }
 
-    /// Whether some of the tokens were sound, which has prices of its own.
+    /// Whether another model wrote down what was said, which is in no answer's usage.
     #[must_use]
-    pub fn has_sound(&self) -> bool {
-        self.sound
+    pub fn was_written_down(&self) -> bool {
+        self.written_down
     }
 }
 
-/// Whether a client's message would have another model answer than those named: some servers let a session change it. What
-/// could say so and cannot be read does so too, since a server may read it otherwise.
+/// What a client's message may not ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// Another model than those that it was let in for: some servers let a session change it.
+    Model,
+    /// A prompt that is kept at the provider, whose id is not sealed with its tenant.
+    Prompt,
+}
+
+/// Whether a client's message asks for what it may not. What could do so and cannot be read does so too, since a server may
+/// read it otherwise.
 #[must_use]
-pub fn strays(message: &[u8], models: &[impl AsRef<str>]) -> bool {
+pub fn strays(message: &[u8], models: &[impl AsRef<str>]) -> Option<Stray> {
+    let names = |finder: &Finder<'_>| finder.find(message).is_some();
     let says =
-        message.trim_ascii_start().first() == Some(&b'{') && (MODEL.find(message).is_some() || memchr::memchr(ESCAPE, message).is_some());
+        message.trim_ascii_start().first() == Some(&b'{') && (names(&MODEL) || names(&PROMPT) || memchr::memchr(ESCAPE, message).is_some());
     if !says {
-        return false;
+        return None;
     }
-    let Ok(Said { session, response }) = serde_json::from_slice(message) else { return true };
-    let named = [session, response].into_iter().flatten().filter_map(|wanted| wanted.model);
-    named.into_iter().any(|model| models.iter().all(|good| good.as_ref() != model))
+    let Ok(Said { session, response }) = serde_json::from_slice(message) else { return Some(Stray::Model) };
+    [session, response].into_iter().flatten().find_map(|wanted| {
+        let other = wanted.model.is_some_and(|model| models.iter().all(|good| good.as_ref() != model));
+        if other { Some(Stray::Model) } else { wanted.prompt.map(|_| Stray::Prompt) }
+    })
 }
 
 #[derive(Deserialize)]
@@ -88,43 +126,30 @@ struct Said {
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct Event<'a> {
     #[serde(rename = "type")]
     kind: String,
-    response: Option<Response>,
+    #[serde(borrow)]
+    response: Option<Response<'a>>,
     session: Option<Session>,
 }
 
 #[derive(Deserialize)]
 struct Session {
     model: Option<String>,
+    prompt: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Response {
-    usage: Option<Used>,
-}
-
-#[derive(Deserialize)]
-struct Used {
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
-    input_token_details: Option<Details>,
-    output_token_details: Option<Details>,
-}
-
-#[derive(Deserialize)]
-struct Details {
-    #[serde(default)]
-    cached_tokens: u64,
-    #[serde(default)]
-    audio_tokens: u64,
+struct Response<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[cfg(test)]
 mod tests {
+    use snapshot::More;
+
     use super::*;
 
     #[test]
@@ -143,10 +168,9 @@ mod tests {
         }
         let usage = Usage { prompt: 20, completion: 10, cached: 8, ..Usage::default() };
         assert_eq!(meter.facts(), &Facts { usage: Some(usage), model: Some("gpt-realtime-2025-08-28".to_owned()), ..Facts::default() });
-        assert!(!meter.has_sound());
         meter.hears(br#"{"type":"response.done","response":{"usage":{"input_tokens":1,"output_tokens":2,"output_token_details":{"audio_tokens":2}}}}"#);
-        assert_eq!(meter.facts().usage, Some(Usage { prompt: 21, completion: 12, cached: 8, ..Usage::default() }));
-        assert!(meter.has_sound());
+        let more = More { audio_out: 2, ..More::default() };
+        assert_eq!(meter.facts().usage, Some(Usage { prompt: 21, completion: 12, cached: 8, more, ..Usage::default() }));
         let mut meter = Meter::default();
         // The type may stand behind what is long, and details may be none.
         let late = format!(
@@ -154,9 +178,24 @@ mod tests {
             "x".repeat(4096)
         );
         meter.hears(late.as_bytes());
-        assert_eq!((meter.facts().usage.map(|usage| usage.prompt), meter.has_sound()), (Some(1), false));
+        assert_eq!((meter.facts().usage.map(|usage| usage.prompt), meter.was_written_down()), (Some(1), false));
         meter.hears(br#"{"type":"conversation.item.input_audio_transcription.completed","usage":{"type":"duration","seconds":3}}"#);
-        assert!(meter.has_sound(), "another model wrote it down");
+        assert!(meter.was_written_down(), "another model wrote it down");
+    }
+
+    #[test]
+    fn sound_and_pictures_are_added_up_by_class() {
+        let mut meter = Meter::default();
+        for usage in [
+            r#"{"input_tokens":100,"output_tokens":40,"input_token_details":{"cached_tokens":30,"audio_tokens":60,"image_tokens":10,"cached_tokens_details":{"text_tokens":5,"audio_tokens":20,"image_tokens":5}},"output_token_details":{"text_tokens":10,"audio_tokens":30}}"#,
+            // All of it is sound, and so is what was cached, whatever text another answer had.
+            r#"{"input_tokens":8,"output_tokens":1,"input_token_details":{"cached_tokens":6,"audio_tokens":8}}"#,
+        ] {
+            meter.hears(format!(r#"{{"type":"response.done","response":{{"usage":{usage}}}}}"#).as_bytes());
+        }
+        let more = More { audio_in: 68, audio_cached: 26, audio_out: 30, image_in: 10, image_cached: 5, ..More::default() };
+        assert_eq!(meter.facts().usage, Some(Usage { prompt: 108, completion: 41, cached: 36, more, ..Usage::default() }));
+        assert!(!meter.was_written_down());
     }
 
     #[test]
@@ -167,12 +206,14 @@ mod tests {
             r#"{"type":"session.update","session":{"model":"gpt-realtime","audio":{"input":{"transcription":{"model":"whisper-1"}}}}}"#,
             r#"{"type":"conversation.item.create","item":{"content":[{"text":"another \"model\" of session"}]}}"#,
             r#"{"type":"session.update","session":{"model":null}}"#,
+            r#"{"type":"session.update","session":{"prompt":null,"audio":{"input":{"transcription":{"prompt":"ships"}}}}}"#,
+            r#"{"type":"conversation.item.create","item":{"prompt":{"id":"pmpt_1"},"content":[{"text":"prompt"}]}}"#,
             r#"{"type":"input_audio_buffer.append","audio":"AAAA"}"#,
             r#"{"type": broken"#,
             "model \\ is what raw sound may hold",
             "",
         ] {
-            assert!(!strays(message.as_bytes(), &models), "{message}");
+            assert_eq!(strays(message.as_bytes(), &models), None, "{message}");
         }
         for message in [
             r#"{"type":"session.update","session":{"model":"other"}}"#,
@@ -184,17 +225,32 @@ mod tests {
             r#"{"session":{"model":["other"]}}"#,
             r#"{"x":NaN,"session":{"model":"other"}}"#,
         ] {
-            assert!(strays(message.as_bytes(), &models), "{message}");
+            assert_eq!(strays(message.as_bytes(), &models), Some(Stray::Model), "{message}");
         }
+    }
+
+    #[test]
+    fn a_prompt_that_is_kept_at_the_provider_is_found_however_it_is_written() {
+        for message in [
+            r#"{"type":"session.update","session":{"model":"talker","prompt":{"id":"pmpt_1"}}}"#,
+            r#"{"type":"response.create","response":{"prompt":{"id":"pmpt_1","version":"2"}}}"#,
+            r#"{"session":{"pr\u006fmpt":"pmpt_1"}}"#,
+            r#"{"session":{"prompt":false}}"#,
+        ] {
+            assert_eq!(strays(message.as_bytes(), &["talker"]), Some(Stray::Prompt), "{message}");
+        }
+        assert!(strays(br#"{"session":{"prompt":null,"prompt":{"id":"pmpt_1"}}}"#, &["talker"]).is_some());
     }
 
     #[test]
     fn numbers_that_are_none_are_passed_over() {
         let mut meter = Meter::default();
-        for usage in [r#"{"input_tokens":-1}"#, r#"{"input_tokens":"many"}"#, "[]"] {
+        for usage in [r#"{"input_tokens":"many"}"#, r#"{"output_tokens":{}}"#, "[]"] {
             meter.hears(format!(r#"{{"type":"response.done","response":{{"usage":{usage}}}}}"#).as_bytes());
         }
         assert_eq!(meter.facts(), &Facts::default());
+        meter.hears(br#"{"type":"response.done","response":{"usage":{"input_tokens":-1}}}"#);
+        assert_eq!(meter.facts().usage, Some(Usage::default()), "less than nothing is nothing, as everywhere");
         meter.hears(br#"{"type":"response.done","response":{"usage":{"input_tokens":18446744073709551615}}}"#);
         meter.hears(br#"{"type":"response.done","response":{"usage":{"input_tokens":5}}}"#);
         assert_eq!(meter.facts().usage.map(|usage| usage.prompt), Some(u64::MAX), "giants do not wrap");

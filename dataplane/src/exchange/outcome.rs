@@ -61,7 +61,7 @@ pub struct Outcome {
     pub usage: Option<Usage>,
     /// What is counted otherwise than in tokens.
     pub measured: Option<Measured>,
-    /// Some of what was used has prices that nobody here knows, so that the whole has none.
+    /// Some of what was used is not in `usage` and has prices that nobody here knows.
     pub unpriced: bool,
     /// Pictures as the client wanted them.
     pub picture: Picture,

@@ -82,9 +82,8 @@ impl<'a> Receipt<'a> {
         });
         let cost = prices.as_ref().and_then(|prices| cost(usage, measured, prices));
         let used = usage.is_some() || measured.is_some();
-        let cost = cost.filter(|_| !outcome.unpriced);
         let known = cost.filter(|_| used).map(|cost| cost.known);
-        Self { from: outcome, outcome: word, code, cost: known, priced: cost.is_some_and(|cost| cost.whole) }
+        Self { from: outcome, outcome: word, code, cost: known, priced: cost.is_some_and(|cost| cost.whole) && !outcome.unpriced }
     }
 
     /// Appends the line, with its line feed.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use providers::fault::Fault;
-use providers::realtime::{self, Meter};
+use providers::realtime::{self, Meter, Stray};
 use snapshot::FailureClass;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -51,8 +51,8 @@ enum End {
     TooLarge,
     /// This process has no room for what it says.
     NoRoom,
-    /// It wants another model than it was let in for.
-    Strays,
+    /// It wants what it was not let in for.
+    Strays(Stray),
 }
 
 /// Why the gateway ends a session that both sides would go on with.
@@ -105,14 +105,14 @@ pub async fn talk<C: Closing>(
             if let Message::Text(text) = message {
                 meter.hears(text.as_bytes());
             }
-            true
+            None
         };
-        let keeps = |message: &Message| match message {
-            Message::Text(text) => !realtime::strays(text.as_bytes(), &models),
-            Message::Binary(bytes) => !realtime::strays(bytes, &models),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => true,
+        let strays = |message: &Message| match message {
+            Message::Text(text) => realtime::strays(text.as_bytes(), &models),
+            Message::Binary(bytes) => realtime::strays(bytes, &models),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
         };
-        let asking = pin!(pass(Side::Client, (&mut from_client, held_of_client), &mut to_provider, idle, keeps));
+        let asking = pin!(pass(Side::Client, (&mut from_client, held_of_client), &mut to_provider, idle, strays));
         let answering = pin!(pass(Side::Provider, (&mut from_provider, held_of_provider), &mut to_client, idle, hears));
         tokio::select! {
             (side, end) = asking => Over::Side(side, end),
@@ -139,7 +139,7 @@ pub async fn talk<C: Closing>(
         tokio::join!(client, provider);
     };
     drop(timeout(LAST_WORDS, farewell).await);
-    closing.end(Ended { facts: meter.facts().clone(), bytes, how, unpriced: meter.has_sound() });
+    closing.end(Ended { facts: meter.facts().clone(), bytes, how, unpriced: meter.was_written_down() });
 }
 
 /// Takes messages of one side and gives them to the other, those that may pass. The side that ended it is told with how it ended.
@@ -148,7 +148,7 @@ async fn pass<A, B>(
     (from, held): (&mut SplitStream<WebSocketStream<A>>, Held),
     to: &mut SplitSink<WebSocketStream<B>, Message>,
     idle: Duration,
-    mut passes: impl FnMut(&Message) -> bool,
+    mut strays: impl FnMut(&Message) -> Option<Stray>,
 ) -> (Side, End)
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -186,8 +186,8 @@ where
             Some(Err(Error::Capacity(_))) => return (side, End::TooLarge),
             Some(Err(_)) | None => return (side, End::Gone),
         };
-        if !passes(&message) {
-            return (side, End::Strays);
+        if let Some(stray) = strays(&message) {
+            return (side, End::Strays(stray));
         }
         match timeout(idle, to.send(message)).await {
             Ok(Ok(())) => held.passed_on(),
@@ -233,8 +233,14 @@ fn verdict(over: Over) -> Verdict {
             provider: away("the client left"),
             how: How::InFull,
         },
-        Over::Side(_, End::Strays) => Verdict {
-            client: frame(CloseCode::Policy, "a session keeps its model; open another one"),
+        Over::Side(_, End::Strays(stray)) => Verdict {
+            client: frame(
+                CloseCode::Policy,
+                match stray {
+                    Stray::Model => "a session keeps its model; open another one",
+                    Stray::Prompt => "`prompt` is kept at the provider, not sealed with your team; send its instructions",
+                },
+            ),
             provider: away("the client left"),
             how: How::InFull,
         },

@@ -352,18 +352,31 @@ async fn a_session_counts_among_the_calls_of_its_key() {
     assert_eq!(calling.answer().await.status, 200);
 }
 
-#[tokio::test(start_paused = true)]
-async fn sound_has_prices_of_its_own_so_that_a_session_with_some_is_unpriced() {
-    let house = house("");
+/// The receipt of a session in which the provider says this and no more.
+async fn receipt_of(events: &[&str]) -> serde_json::Value {
+    let house = House::of(&[provider_of("OpenAI", "alpha", "models: [{ name: talker, upstreamName: gpt-realtime }]"), key("app", "")]);
     let (mut client, mut provider) = open(&house).await;
-    provider.send(Message::text(DONE.replace("\"cached_tokens\":8", "\"audio_tokens\":5"))).await.expect("sent");
-    next(&mut client).await;
+    for event in events {
+        provider.send(Message::text(*event)).await.expect("sent");
+        next(&mut client).await;
+    }
     provider.send(code(1000)).await.expect("sent");
     closed_with(&mut client).await;
     elapse(2000).await;
-    let receipt = &house.receipts()[0];
-    assert_eq!((receipt["usage"]["prompt"].as_u64(), receipt["priced"].as_bool()), (Some(20), Some(false)));
-    assert!(receipt["cost_nano_usd"].is_null());
+    house.receipts().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_and_pictures_in_a_session_cost_their_own_prices() {
+    let done = r#"{"type":"response.done","response":{"usage":{"input_tokens":100,"output_tokens":40,"input_token_details":{"cached_tokens":25,"audio_tokens":60,"image_tokens":10,"cached_tokens_details":{"text_tokens":5,"audio_tokens":20}},"output_token_details":{"text_tokens":10,"audio_tokens":30}}}}"#;
+    let receipt = receipt_of(&[done, done]).await;
+    assert_eq!((&receipt["usage"]["audio_input"], &receipt["usage"]["audio_output"]), (&120.into(), &60.into()), "{receipt}");
+    let cost = 25 * 4_000 + 5 * 400 + 40 * 32_000 + 20 * 400 + 10 * 5_000 + 10 * 16_000 + 30 * 64_000;
+    assert_eq!((receipt["cost_nano_usd"].as_u64(), receipt["priced"].as_bool()), (Some(2 * cost), Some(true)), "{receipt}");
+    // What another model costs that wrote speech down is not known; the rest is.
+    let written = r#"{"type":"conversation.item.input_audio_transcription.completed","usage":{"type":"duration","seconds":3}}"#;
+    let receipt = receipt_of(&[written, done]).await;
+    assert_eq!((receipt["cost_nano_usd"].as_u64(), receipt["priced"].as_bool()), (Some(cost), Some(false)), "{receipt}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -456,6 +469,22 @@ async fn messages_take_room_of_the_memory_for_bodies_and_the_client_hears_when_t
     elapse(2000).await;
     assert_eq!(house.gateway.process.body_bytes(), 0);
     assert_eq!(house.receipts()[0]["code"], "overloaded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_names_a_prompt_of_the_provider_is_closed() {
+    let house = house("");
+    let (mut client, mut provider) = open(&house).await;
+    client.send(Message::text(r#"{"type":"response.create","response":{"prompt":{"id":"pmpt_1"}}}"#)).await.expect("sent");
+    let told = async {
+        let told = next(&mut client).await;
+        drop(client.close(None).await);
+        told
+    };
+    let (told, provider) = tokio::join!(told, closed_with(&mut provider));
+    let Some(Message::Close(Some(frame))) = told else { panic!("{told:?}") };
+    assert!(u16::from(frame.code) == 1008 && frame.reason.contains("`prompt`"), "{frame:?}");
+    assert_eq!(provider, Some(1001));
 }
 
 #[tokio::test(start_paused = true)]
