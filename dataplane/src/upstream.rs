@@ -11,6 +11,7 @@ mod dress;
 pub mod egress;
 mod identity;
 mod pieces;
+mod played;
 mod pool;
 mod raw;
 mod scripted;

@@ -12,6 +12,7 @@ mod media;
 mod messages;
 mod responses;
 mod schema;
+mod session;
 mod words;
 
 use std::collections::VecDeque;
@@ -25,6 +26,8 @@ use crate::multipart::Form;
 
 use asked::Asked;
 use words::Dice;
+
+pub use session::Played;
 
 /// An answer, as it is to be played.
 #[derive(Debug)]

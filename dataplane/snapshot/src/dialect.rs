@@ -145,7 +145,7 @@ pub enum Surface {
     Files,
     /// `/proxy/<provider>/...`: any method, any body, passed on unread. It is a door; no provider's surfaces have it.
     Proxy,
-    /// `GET /v1/realtime`, a WebSocket. Providers of type OpenAI and Azure OpenAI speak it by themselves, of others the
+    /// `GET /v1/realtime`, a WebSocket. Providers of type OpenAI, Azure OpenAI and Simulated speak it by themselves, of others the
     /// surfaces tell.
     Realtime,
 }

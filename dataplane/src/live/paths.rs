@@ -62,7 +62,7 @@ fn session_of_azure(api: &AzureApi) -> Option<String> {
 /// Whether such a provider takes sessions by itself, whatever its surfaces say.
 pub(super) fn has_sessions(kind: &ProviderKind) -> bool {
     match kind {
-        ProviderKind::OpenAi(_) => true,
+        ProviderKind::OpenAi(_) | ProviderKind::Simulated(_) => true,
         ProviderKind::AzureOpenAi(azure) => session_of_azure(&azure.api).is_some(),
         ProviderKind::OpenAiCompatible(_)
         | ProviderKind::Anthropic(_)
@@ -71,8 +71,7 @@ pub(super) fn has_sessions(kind: &ProviderKind) -> bool {
         | ProviderKind::Cohere(_)
         | ProviderKind::VertexAi(_)
         | ProviderKind::Mistral(_)
-        | ProviderKind::Ollama(_)
-        | ProviderKind::Simulated(_) => false,
+        | ProviderKind::Ollama(_) => false,
     }
 }
 

@@ -16,7 +16,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use providers::passage::CannotSay;
 use ring::rand::{SecureRandom, SystemRandom};
-use snapshot::{FailureClass, Surface};
+use snapshot::{FailureClass, ProviderKind, Surface};
 use tokio::time::timeout_at;
 
 use super::attempt::{AGENT, Headers, Limits, late};
@@ -70,6 +70,10 @@ impl Upstream {
 
     async fn handshake(&self, attempt: &Attempt, call: &Call, headers: &Headers) -> Result<Session, Failure> {
         let provider = &attempt.provider;
+        let models = [call.head.model.clone(), attempt.model.to_string()];
+        if let ProviderKind::Simulated(config) = &provider.provider.kind {
+            return self.play_session(attempt, config, models);
+        }
         let (Some(endpoint), Some(origin)) = (provider.provider.kind.endpoint(), &provider.origin) else {
             return Err(ours(FailureClass::ConnectError, "the provider has no address", "a provider without an origin".to_owned()));
         };
@@ -94,7 +98,6 @@ impl Upstream {
                 continue;
             }
             let total = limits.total.saturating_duration_since(self.clock.now());
-            let models = [call.head.model.clone(), attempt.model.to_string()];
             return Ok(Session { link: Box::new(TokioIo::new(tried?)), models, idle: limits.idle, total });
         }
     }

@@ -488,6 +488,35 @@ async fn a_session_that_names_a_prompt_of_the_provider_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_simulated_provider_takes_part_in_a_session() {
+    let demo = |faults: &str| {
+        format!(
+            "---\napiVersion: portolan.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{ name: demo }}\nspec: {{ type: Simulated, models: [{{ name: talker }}], simulated: {{ faults: [{faults}] }} }}\n"
+        )
+    };
+    let house = House::of(&[demo(""), key("app", "")]);
+    let mut io = house.line();
+    let head = heads(&mut io, &hand("/v1/realtime?model=talker", &shown("app"))).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut client = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+    client.send(Message::text(r#"{"type":"response.create"}"#)).await.expect("sent");
+    let mut last = String::new();
+    while !last.contains("\"response.done\"") {
+        let Some(Message::Text(text)) = next(&mut client).await else { panic!("the session ended: {last}") };
+        last = text.to_string();
+    }
+    client.send(code(1000)).await.expect("sent");
+    assert_eq!(closed_with(&mut client).await, Some(1000));
+    elapse(2000).await;
+    let receipt = &house.receipts()[0];
+    assert!(receipt["usage"]["completion"].as_u64() > Some(0) && receipt["model_served"] == "talker", "{receipt}");
+
+    let house = House::of(&[demo("{ type: Status, status: 429, percent: 100, retryAfterSeconds: 7 }"), key("app", "")]);
+    let head = heads(&mut house.line(), &hand("/v1/realtime?model=talker", &shown("app"))).await;
+    assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("retry-after: 7\r\n"), "{head}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_to_change_its_model_is_closed() {
     let house = house("");
     let (mut client, mut provider) = open(&house).await;
