@@ -62,6 +62,11 @@ impl More {
 }
 
 impl Facts {
+    /// Prices of tokens that are no plain text, as far as they are listed.
+    pub fn more_tokens(&self) -> impl Iterator<Item = (Class, NanoUsd)> {
+        self.more.tokens()
+    }
+
     /// What tokens of a call with a prompt of so many cost, served in this way. What nobody lists is doubtful: it stands at
     /// the nearest price that is listed.
     #[must_use]

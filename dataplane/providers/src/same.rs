@@ -142,6 +142,7 @@ impl Same {
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),
             pictures: 0,
+            service: None,
             begun: false,
             finished: false,
             done: false,
@@ -190,10 +191,8 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
             Surface::GenerateContent | Surface::BatchEmbedContents => usage::of_gemini(json),
             Surface::Converse => usage::of_converse(json),
             Surface::CohereChat | Surface::CohereEmbed => usage::of_cohere(json),
-            // Counts stand at the top of an answer of theirs; nobody is let through to it as it is.
-            Surface::OllamaChat | Surface::OllamaEmbed => None,
-            // To count is no use of a model.
-            Surface::CountTokens | Surface::Files | Surface::Proxy | Surface::Realtime => None,
+            // Ollama's counts stand at the top, and nobody is let through to it as it is; to count is no use of a model.
+            Surface::OllamaChat | Surface::OllamaEmbed | Surface::CountTokens | Surface::Files | Surface::Proxy | Surface::Realtime => None,
             Surface::Responses => searches::added(usage::of_openai(json), body),
             Surface::Images | Surface::ImageEdits | Surface::ImageVariations => usage::of_pictures(json),
             Surface::Speech => usage::of_speech(json),
@@ -225,6 +224,7 @@ pub(crate) struct SameStream {
     anthropic: AnthropicUsage,
     /// That are whole.
     pictures: u64,
+    service: Option<String>,
     begun: bool,
     /// A reason to finish was told: an end, if none more formal comes.
     finished: bool,
@@ -415,7 +415,8 @@ impl SameStream {
             self.facts.model = seen.model.filter(|model| !model.is_empty());
         }
         let told = seen.usage.or_else(|| nested_usage(data, seen.inner)).and_then(|range| usage::of_openai(&data[range]));
-        let told = usage::served(told, seen.service.as_deref());
+        self.service = seen.service.or(self.service.take());
+        let told = usage::served(told, self.service.as_deref());
         if told.is_some() {
             self.facts.usage = told;
             if self.hide_usage && seen.no_choices {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use snapshot::{More, NanoUsd, Service, Usage};
 
 pub use native::{of_cohere, of_converse, of_gemini};
-pub(crate) use number::Count;
+pub(crate) use number::{Count, if_it_fits};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,6 +23,7 @@ struct Details {
     audio_tokens: Count,
     image_tokens: Count,
     /// Where a session over an open connection tells what of the cached tokens was sound.
+    #[serde(deserialize_with = "if_it_fits")]
     cached_tokens_details: Option<Cached>,
 }
 
@@ -55,23 +56,31 @@ struct Wire<'a> {
     prompt_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
+    #[serde(deserialize_with = "if_it_fits")]
     prompt_tokens_details: Option<Details>,
+    #[serde(deserialize_with = "if_it_fits")]
     completion_tokens_details: Option<Details>,
     input_tokens: Count,
     output_tokens: Count,
+    #[serde(deserialize_with = "if_it_fits")]
     input_tokens_details: Option<Details>,
+    #[serde(deserialize_with = "if_it_fits")]
     output_tokens_details: Option<Details>,
     /// So are they called where a connection stays open.
+    #[serde(deserialize_with = "if_it_fits")]
     input_token_details: Option<Details>,
+    #[serde(deserialize_with = "if_it_fits")]
     output_token_details: Option<Details>,
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
     /// Where some servers tell what the cache gave: beside the details.
     cached_tokens: Count,
     prompt_cache_hit_tokens: Count,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "if_it_fits")]
     iterations: Option<Vec<Wire<'a>>>,
+    #[serde(deserialize_with = "if_it_fits")]
     cache_creation: Option<Kept>,
+    #[serde(deserialize_with = "if_it_fits")]
     server_tool_use: Option<ServerTools>,
     /// Perplexity's count.
     num_search_queries: Count,
@@ -80,6 +89,12 @@ struct Wire<'a> {
     cost: Option<&'a RawValue>,
     #[serde(borrow)]
     service_tier: Option<&'a RawValue>,
+    /// Anthropic's `fast`, which costs a multiple.
+    #[serde(borrow)]
+    speed: Option<&'a RawValue>,
+    /// Anthropic's `us`, which costs more.
+    #[serde(borrow)]
+    inference_geo: Option<&'a RawValue>,
 }
 
 /// OpenAI's usage object (chat, completions, embeddings, responses). `None` when it tells nothing.
@@ -150,8 +165,11 @@ pub fn served(usage: Option<Usage>, word: Option<&str>) -> Option<Usage> {
 }
 
 fn service(raw: Option<&RawValue>) -> Service {
-    let word = raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
-    word.map_or(Service::Standard, |word| Service::of(&word))
+    raw.and_then(word).map_or(Service::Standard, |word| Service::of(&word))
+}
+
+fn word(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// What Perplexity takes for all but tokens.
@@ -190,6 +208,8 @@ pub struct AnthropicUsage {
     thought: Option<u64>,
     searches: Option<u64>,
     service: Option<Service>,
+    /// It was served in a way that costs more, and nobody here knows how much.
+    dearer: bool,
 }
 
 impl AnthropicUsage {
@@ -205,7 +225,10 @@ impl AnthropicUsage {
             self.output = sum(|round| round.output_tokens);
             self.read = sum(|round| round.cache_read_input_tokens);
             self.written = sum(|round| round.cache_creation_input_tokens);
-            self.hour = sum(|round| round.cache_creation.as_ref().map_or(Count(None), |kept| kept.ephemeral_1h_input_tokens));
+            // Rounds that do not tell for how long leave what was told before.
+            if rounds.iter().any(|round| round.cache_creation.is_some()) {
+                self.hour = sum(|round| round.cache_creation.as_ref().map_or(Count(None), |kept| kept.ephemeral_1h_input_tokens));
+            }
         } else {
             self.input = wire.input_tokens.0.or(self.input);
             self.output = wire.output_tokens.0.or(self.output);
@@ -215,6 +238,8 @@ impl AnthropicUsage {
         }
         self.searches = wire.server_tool_use.and_then(|tools| tools.web_search_requests.0).or(self.searches);
         self.service = wire.service_tier.map(|raw| service(Some(raw))).or(self.service);
+        let is_not = |raw: Option<&RawValue>, usual: &[&str]| raw.and_then(word).is_some_and(|word| !usual.contains(&&*word));
+        self.dearer |= is_not(wire.speed, &["standard"]) || is_not(wire.inference_geo, &["global", "not_available"]);
         self.thought = wire.output_tokens_details.and_then(|details| details.thinking_tokens.0).or(self.thought);
     }
 
@@ -231,6 +256,7 @@ impl AnthropicUsage {
             cache_hour: self.hour.unwrap_or(0).min(cache_write),
             searches: self.searches.unwrap_or(0),
             service: self.service.unwrap_or_default(),
+            doubtful: self.dearer,
             ..More::default()
         };
         Some(Usage { prompt, completion, cached, cache_write, reasoning: self.thought.unwrap_or(0).min(completion), more })
@@ -305,6 +331,59 @@ mod tests {
         usage.take(br#"{"output_tokens":2,"server_tool_use":{"web_search_requests":3}}"#);
         let more = usage.usage().map(|usage| usage.more);
         assert_eq!(more, Some(More { cache_hour: 4, searches: 3, service: Service::Batch, ..More::default() }));
+    }
+
+    #[test]
+    fn one_odd_detail_does_not_make_a_call_free() {
+        for odd in [
+            r#""prompt_tokens_details":5,"completion_tokens_details":"none""#,
+            r#""prompt_tokens_details":{"cached_tokens_details":7},"iterations":3"#,
+            r#""cache_creation":9,"server_tool_use":"none","input_token_details":true"#,
+        ] {
+            let json = format!(r#"{{"prompt_tokens":10,"completion_tokens":2,{odd}}}"#);
+            assert_eq!(of_openai(json.as_bytes()), Some(Usage { prompt: 10, completion: 2, ..Usage::default() }), "{odd}");
+        }
+        let mut usage = AnthropicUsage::default();
+        usage.take(br#"{"input_tokens":3,"output_tokens":4,"iterations":3,"cache_creation":[{}],"server_tool_use":7}"#);
+        assert_eq!(usage.usage(), Some(Usage { prompt: 3, completion: 4, ..Usage::default() }));
+    }
+
+    #[test]
+    fn cached_tokens_have_other_names_too() {
+        for name in ["prompt_cache_hit_tokens", "cached_tokens"] {
+            let json = format!(r#"{{"prompt_tokens":10,"completion_tokens":2,"{name}":8}}"#);
+            assert_eq!(of_openai(json.as_bytes()).map(|usage| usage.cached), Some(8), "{name}");
+        }
+        let both = br#"{"prompt_tokens":10,"prompt_cache_hit_tokens":8,"prompt_tokens_details":{"cached_tokens":8}}"#;
+        assert_eq!(of_openai(both).map(|usage| usage.cached), Some(8));
+    }
+
+    #[test]
+    fn anthropic_served_fast_or_in_one_country_has_no_sure_price() {
+        let doubtful = |more: &str| {
+            let mut usage = AnthropicUsage::default();
+            usage.take(format!(r#"{{"input_tokens":1,"output_tokens":1{more}}}"#).as_bytes());
+            usage.take(br#"{"output_tokens":2}"#);
+            usage.usage().map(|usage| usage.more.doubtful)
+        };
+        for dear in [r#","speed":"fast""#, r#","inference_geo":"us""#] {
+            assert_eq!(doubtful(dear), Some(true), "{dear}");
+        }
+        for usual in ["", r#","speed":"standard","inference_geo":"global""#, r#","speed":null,"inference_geo":"not_available""#] {
+            assert_eq!(doubtful(usual), Some(false), "{usual}");
+        }
+    }
+
+    #[test]
+    fn rounds_that_do_not_tell_for_how_long_leave_the_hour() {
+        let mut usage = AnthropicUsage::default();
+        usage.take(br#"{"input_tokens":1,"cache_creation_input_tokens":6,"cache_creation":{"ephemeral_1h_input_tokens":4}}"#);
+        let rounds = r#"{"input_tokens":1,"cache_creation_input_tokens":6,"output_tokens":1},{"input_tokens":1,"output_tokens":1}"#;
+        usage.take(format!(r#"{{"output_tokens":1,"iterations":[{rounds}]}}"#).as_bytes());
+        assert_eq!(usage.usage().map(|usage| (usage.cache_write, usage.more.cache_hour)), Some((6, 4)));
+        let rounds = r#"{"cache_creation_input_tokens":6,"cache_creation":{"ephemeral_1h_input_tokens":2}}"#;
+        usage.take(format!(r#"{{"output_tokens":1,"iterations":[{rounds},{rounds}]}}"#).as_bytes());
+        assert_eq!(usage.usage().map(|usage| (usage.cache_write, usage.more.cache_hour)), Some((12, 4)));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct More {
     pub billed: Option<(u64, u64)>,
     /// How the provider served it.
     pub service: Service,
+    /// It tells of something that costs besides and whose price nobody here knows.
+    pub doubtful: bool,
 }
 
 /// How a provider serves a call; each way may have its own price.

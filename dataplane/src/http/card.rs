@@ -2,7 +2,7 @@
 //!
 //! What nobody told is left out: no entry holds a guess.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{Capability, Facts, Mode};
 use providers::passage::Passage;
@@ -44,6 +44,9 @@ struct Pricing {
     per_tokens: u32,
     #[serde(flatten)]
     usual: Amounts,
+    /// Of tokens that are no plain text, by the words of their classes.
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     long_prompts: Vec<Long>,
 }
@@ -143,7 +146,8 @@ fn modalities(facts: &Facts) -> (Option<Vec<&'static str>>, Option<Vec<&'static 
 fn pricing(known: &Known) -> Option<Pricing> {
     let usual = amounts(&known.price()?);
     let long = |tier: &catalog::Tier| Long { above_input_tokens: tier.above, amounts: amounts(&tier.price) };
-    Some(Pricing { currency: "USD", per_tokens: 1_000_000, usual, long_prompts: known.tiers().iter().map(long).collect() })
+    let more = known.more_tokens().into_iter().map(|(class, price)| (class.word(), decimal(price))).collect();
+    Some(Pricing { currency: "USD", per_tokens: 1_000_000, usual, more, long_prompts: known.tiers().iter().map(long).collect() })
 }
 
 fn amounts(price: &Price) -> Amounts {

@@ -42,6 +42,7 @@ pub fn cost(usage: Option<&Usage>, measured: Option<&Measured>, prices: &Prices)
         Some(fee) => bill.add(u128::from(fee.0).saturating_mul(NANO)),
         None => bill.besides(searches, prices),
     }
+    bill.whole &= !usage.is_some_and(|usage| usage.more.doubtful);
     let known = NanoUsd(u64::try_from(bill.sum.div_ceil(NANO)).unwrap_or(u64::MAX));
     bill.known.then_some(Cost { known, whole: bill.whole })
 }
@@ -141,6 +142,8 @@ mod tests {
         assert_eq!(cost(Some(&usage(1, None)), None, &with(None)), Some(Cost { known: NanoUsd(1500), whole: false }));
         let call = Prices { call: Some(NanoUsd(5)), ..with(None) };
         assert_eq!((whole(&usage(2, None), &call), whole(&usage(2, Some(NanoUsd(7))), &call)), (1500 + 5, 1500 + 7));
+        let doubtful = Usage { more: More { doubtful: true, ..More::default() }, ..usage(0, None) };
+        assert_eq!(cost(Some(&doubtful), None, &with(None)), Some(Cost { known: NanoUsd(1500), whole: false }));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is known of a model: what its LLMProvider says of its price, and what the catalog lists.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use catalog::{Facts, Tier};
-use snapshot::{Model, MorePrices, NanoUsd, Price, Provider, ProviderKind, Rates, Unit, Usage};
+use snapshot::{Class, Model, MorePrices, NanoUsd, Price, Provider, ProviderKind, Rates, Unit, Usage};
 
 const FREE: Price = Price { input: NanoUsd(0), output: NanoUsd(0), cached: None, cache_write: None };
 
@@ -62,6 +63,14 @@ impl Known {
             (Some(_), None) => &[],
             (None, _) => self.listed.as_ref().map_or(&[], |facts| &facts.tiers),
         }
+    }
+
+    /// What tokens cost that are no plain text, as far as they have prices of their own.
+    #[must_use]
+    pub fn more_tokens(&self) -> BTreeMap<Class, NanoUsd> {
+        let listed = self.listed.as_ref().filter(|_| self.fixed.is_none()).into_iter().flat_map(Facts::more_tokens);
+        let said = self.more.iter().flat_map(|more| more.tokens.iter().map(|(class, price)| (*class, *price)));
+        listed.chain(said).collect()
     }
 
     /// What is said of the price of one of a unit.

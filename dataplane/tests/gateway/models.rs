@@ -66,6 +66,23 @@ async fn prices_of_long_prompts_are_told_and_an_own_price_has_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn prices_of_more_than_text_are_told_by_class() {
+    let own = "price: { inputPerMillion: '1', outputPerMillion: '2', cacheWriteHourPerMillion: '3' }";
+    let beside = "price: { audioInputPerMillion: '9' }";
+    let models = format!(
+        "models: [{{ name: gpt-4o-audio-preview-2025-06-03 }}, {{ name: own, upstreamName: gpt-4o-audio-preview-2025-06-03, {own} }}, \
+         {{ name: beside, upstreamName: gpt-4o-audio-preview-2025-06-03, {beside} }}]"
+    );
+    let house = House::of(&[provider_of("OpenAI", "openai", &models), key("app", "")]);
+    let listed = one(&house, "app", "/v1/models/gpt-4o-audio-preview-2025-06-03").await;
+    let sound = |card: &Value| (card["pricing"]["audio_input"].clone(), card["pricing"]["audio_output"].clone());
+    assert_eq!(sound(&listed), (json!("40"), json!("80")));
+    assert_eq!(sound(&one(&house, "app", "/v1/models/beside").await), (json!("9"), json!("80")));
+    let own = one(&house, "app", "/v1/models/own").await;
+    assert_eq!((sound(&own), &own["pricing"]["cache_write_1h"]), ((Value::Null, Value::Null), &json!("3")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_of_anthropic_read_their_own_dialect() {
     let house = House::of(&[provider_of("OpenAI", "openai", "models: [{ name: gpt-4o-mini }]"), key("app", "")]);
     let list = house.call(Call::get("app", "/v1/models").with("anthropic-version", "2023-06-01")).answer().await.json();

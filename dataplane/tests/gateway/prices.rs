@@ -102,6 +102,42 @@ async fn a_stream_tells_its_service_and_its_sound_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_may_tell_its_service_before_its_usage() {
+    let body = r#"{"model":"back/gpt-5","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    for call in [Call::stream("app", "back/gpt-5"), Call::post("app", "/v1/messages", body)] {
+        let house = House::of(&[openai(), key("app", "")]);
+        let calling = house.call(call);
+        let mut line = house.providers.line("back.example").await;
+        line.asked().await;
+        line.begins().await;
+        line.chunk("data: {\"id\":\"c\",\"model\":\"m-1\",\"service_tier\":\"priority\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\n").await;
+        line.chunk("data: {\"id\":\"c\",\"model\":\"m-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":8,\"completion_tokens\":2}}\n\n")
+            .await;
+        line.chunk("data: [DONE]\n\n").await;
+        line.ends().await;
+        calling.answer().await;
+        let receipt = &house.receipts()[0];
+        assert_eq!(priced(receipt), (YES, Some(8 * 2_500 + 2 * 20_000)), "{receipt}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_that_was_asked_for_is_not_the_one_that_is_paid() {
+    let body = r#"{"model":"back/gpt-5","service_tier":"priority","messages":[{"role":"user","content":"hi"}]}"#;
+    let usage = r#"{"prompt_tokens":10,"completion_tokens":20}"#;
+    let answer = said(usage, r#","service_tier":"default""#);
+    let receipt = receipt(openai(), Call::post("app", "/v1/chat/completions", body), answer).await;
+    assert_eq!(priced(&receipt), (YES, Some(10 * 1_250 + 20 * 10_000)), "{receipt}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_costs_more_than_is_known_has_no_sure_price() {
+    let fast = r#"{"input_tokens":10,"output_tokens":20,"speed":"fast"}"#;
+    let receipt = receipt(anthropic(), Call::chat("app", "back/claude-opus-4-6"), message(fast)).await;
+    assert_eq!(priced(&receipt), (NO, Some(10 * 5_000 + 20 * 25_000)), "{receipt}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_is_paid_by_the_search() {
     let said = r#"{"id":"r","results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":3}}}"#;
     let body = r#"{"model":"back/rerank-v3.5","query":"q","documents":["a"]}"#;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{More, Usage};
 
-use super::{Count, service};
+use super::{Count, if_it_fits, service};
 
 /// Gemini's `usageMetadata`. Thoughts are not among the candidates' tokens, and what tools read is not among the prompt's.
 #[must_use]
@@ -19,13 +19,13 @@ pub fn of_gemini(json: &[u8]) -> Option<Usage> {
         candidates_token_count: Count,
         thoughts_token_count: Count,
         cached_content_token_count: Count,
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "if_it_fits")]
         prompt_tokens_details: Option<Vec<Kind<'a>>>,
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "if_it_fits")]
         cache_tokens_details: Option<Vec<Kind<'a>>>,
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "if_it_fits")]
         candidates_tokens_details: Option<Vec<Kind<'a>>>,
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "if_it_fits")]
         tool_use_prompt_tokens_details: Option<Vec<Kind<'a>>>,
         #[serde(borrow)]
         service_tier: Option<&'a RawValue>,
@@ -73,7 +73,7 @@ pub fn of_converse(json: &[u8]) -> Option<Usage> {
         output_tokens: Count,
         cache_read_input_tokens: Count,
         cache_write_input_tokens: Count,
-        #[serde(borrow)]
+        #[serde(borrow, deserialize_with = "if_it_fits")]
         cache_details: Option<Vec<Kept<'a>>>,
     }
     #[derive(Default, Deserialize)]
@@ -105,7 +105,9 @@ pub fn of_cohere(json: &[u8]) -> Option<Usage> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Told {
+        #[serde(deserialize_with = "if_it_fits")]
         tokens: Option<Tokens>,
+        #[serde(deserialize_with = "if_it_fits")]
         billed_units: Option<Tokens>,
         cached_tokens: Count,
     }
@@ -123,8 +125,9 @@ pub fn of_cohere(json: &[u8]) -> Option<Usage> {
         return None;
     }
     let billed = told.billed_units.filter(|billed| billed.input_tokens.0.is_some() || billed.output_tokens.0.is_some());
-    let billed = billed.map(|billed| (billed.input_tokens.or_none(), billed.output_tokens.or_none()));
     let (prompt, completion) = (tokens.input_tokens.or_none(), tokens.output_tokens.or_none());
+    // Where it bills one side alone, the other is billed as it is counted.
+    let billed = billed.map(|billed| (billed.input_tokens.0.unwrap_or(prompt), billed.output_tokens.0.unwrap_or(completion)));
     Some(Usage {
         prompt,
         completion,
@@ -171,5 +174,22 @@ mod tests {
         let usage = of_cohere(json).expect("a usage");
         assert_eq!((usage.total(), usage.more.billed), (514, Some((8, 9))));
         assert_eq!(of_cohere(br#"{"billed_units":{"input_tokens":8,"output_tokens":9}}"#).and_then(|usage| usage.more.billed), None);
+    }
+    #[test]
+    fn cohere_bills_as_it_counts_where_it_says_nothing_else() {
+        let json = br#"{"tokens":{"input_tokens":503,"output_tokens":11},"billed_units":{"input_tokens":8}}"#;
+        assert_eq!(of_cohere(json).and_then(|usage| usage.more.billed), Some((8, 11)));
+        let json = br#"{"tokens":{"input_tokens":503,"output_tokens":11,"reasoning_tokens":4},"billed_units":{"search_units":2}}"#;
+        assert_eq!(of_cohere(json).map(|usage| (usage.more.billed, usage.more.searches, usage.reasoning)), Some((None, 2, 4)));
+    }
+
+    #[test]
+    fn one_odd_detail_does_not_make_a_call_free() {
+        let json =
+            br#"{"promptTokenCount":9,"candidatesTokenCount":8,"promptTokensDetails":5,"candidatesTokensDetails":[{"modality":null}]}"#;
+        assert_eq!(of_gemini(json), Some(Usage { prompt: 9, completion: 8, ..Usage::default() }));
+        assert_eq!(of_converse(br#"{"inputTokens":9,"outputTokens":8,"cacheDetails":"none"}"#).map(|usage| usage.total()), Some(17));
+        let odd = of_cohere(br#"{"tokens":{"input_tokens":9,"output_tokens":8},"billed_units":"all"}"#);
+        assert_eq!(odd.map(|usage| (usage.total(), usage.more.billed)), Some((17, None)));
     }
 }

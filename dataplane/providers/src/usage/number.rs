@@ -1,6 +1,13 @@
 //! Numbers as foreign servers write them.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+/// A part of a usage that is not as it should be is not told; the counts beside it are, so that no call gets free by it.
+pub(crate) fn if_it_fits<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let raw = Option::<&'de RawValue>::deserialize(deserializer)?;
+    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()))
+}
 
 /// A count as foreign servers write it: whole, with a fraction, negative, or no number at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -104,6 +104,8 @@ pub(in crate::translate) struct Reader {
     refused: bool,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    /// How it is served, as the last chunk that told it says.
+    service: Option<String>,
     /// A chunk of usage alone came, which stands at the end.
     accounted: bool,
     ended: bool,
@@ -155,8 +157,9 @@ impl Reader {
         }
         let told = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
         self.accounted |= self.begun && told.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
+        self.service = chunk.service_tier.map(Cow::into_owned).or(self.service.take());
         let told = told.and_then(|usage| usage::of_openai(usage.get().as_bytes()));
-        self.usage = usage::served(told, chunk.service_tier.as_deref()).or(self.usage);
+        self.usage = usage::served(told, self.service.as_deref()).or(self.usage);
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index.unwrap_or(0) == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;
