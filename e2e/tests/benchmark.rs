@@ -7,7 +7,7 @@ use e2e::gateway::binary;
 use serde_json::Value;
 
 /// How the lines of each row begin.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 16] = [
     "1 KB, 10 keys:",
     "1 KB, 10,000 keys:",
     "1 KB, 10,000 keys instead of 10:",
@@ -16,12 +16,14 @@ const ROWS: [&str; 14] = [
     "1 KB, translated:",
     "fixed rate:",
     "64 streams:",
+    "64 streams, translated:",
     "streams at a fixed rate:",
     "1 KB, TLS + HTTP/2 on both legs:",
     "1 KB, 2 cores, one HTTP/2 connection:",
     "memory, 10 keys: peak of a reload",
     "memory, 10,000 keys: idle",
     "memory of an open stream",
+    "memory of an open translated stream",
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 //! - `/json/…` a chat completion of about 1 KB
 //! - `/messages/…` the same as an answer of Anthropic
 //! - `/stream-<events>-<microseconds>/…` a stream of chat chunks, one at a time
+//! - `/message-stream-<events>-<microseconds>/…` the same as a stream of Anthropic
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub enum Script {
     Messages,
     /// Chunks, and the time from one to the next.
     Stream(u32, Duration),
+    /// The same in Anthropic's events.
+    MessageStream(u32, Duration),
 }
 
 impl Script {
@@ -25,9 +28,21 @@ impl Script {
             "json" => Some(Self::Json),
             "messages" => Some(Self::Messages),
             stream => {
-                let (events, interval) = stream.strip_prefix("stream-")?.split_once('-')?;
-                Some(Self::Stream(events.parse().ok()?, Duration::from_micros(interval.parse().ok()?)))
+                let (script, pace): (fn(u32, Duration) -> Self, _) = match stream.strip_prefix("message-") {
+                    Some(stream) => (Self::MessageStream, stream),
+                    None => (Self::Stream, stream),
+                };
+                let (events, interval) = pace.strip_prefix("stream-")?.split_once('-')?;
+                Some(script(events.parse().ok()?, Duration::from_micros(interval.parse().ok()?)))
             }
+        }
+    }
+
+    /// Whether it is a stream.
+    pub fn is_stream(self) -> bool {
+        match self {
+            Self::Json | Self::Messages => false,
+            Self::Stream(..) | Self::MessageStream(..) => true,
         }
     }
 
@@ -37,6 +52,7 @@ impl Script {
             Self::Json => "json".to_owned(),
             Self::Messages => "messages".to_owned(),
             Self::Stream(events, interval) => format!("stream-{events}-{}", interval.as_micros()),
+            Self::MessageStream(events, interval) => format!("message-stream-{events}-{}", interval.as_micros()),
         }
     }
 }
@@ -91,6 +107,19 @@ pub fn events(chunks: u32) -> Vec<String> {
     events
 }
 
+/// The events of Anthropic's stream with so many pieces of text, as [`events`].
+pub fn message_events(chunks: u32) -> Vec<String> {
+    let mut events = vec![
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_01BenchBenchBenchBenchBe\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":211,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n".to_owned(),
+    ];
+    let text = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" backpressure\"}}\n\n";
+    events.extend((1..chunks).map(|_| text.to_owned()));
+    events.push(format!(
+        "event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":0}}\n\nevent: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\",\"stop_sequence\":null}},\"usage\":{{\"output_tokens\":{chunks}}}}}\n\nevent: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+    ));
+    events
+}
+
 /// A chat request of about this many bytes.
 pub fn request(model: &str, bytes: usize, stream: bool) -> String {
     let mut question = String::new();
@@ -118,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_script_is_read_from_the_path_that_it_names() {
-        for script in [Script::Json, Script::Messages, Script::Stream(200, Duration::from_micros(5000))] {
+        let every = Duration::from_micros(5000);
+        for script in [Script::Json, Script::Messages, Script::Stream(200, every), Script::MessageStream(200, every)] {
             assert_eq!(Script::of(&format!("/{}/v1/chat/completions", script.segment())), Some(script));
         }
         assert_eq!(Script::of("/v1/chat/completions"), None);

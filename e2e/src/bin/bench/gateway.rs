@@ -156,7 +156,7 @@ fn providers(scheme: &str, upstream: SocketAddr, scripts: &[Script]) -> Outcome<
         let segment = script.segment();
         let (kind, upstream_name) = match script {
             Script::Json | Script::Stream(..) => ("OpenAI", "gpt-4o-mini"),
-            Script::Messages => ("Anthropic", "claude-sonnet-4-5"),
+            Script::Messages | Script::MessageStream(..) => ("Anthropic", "claude-sonnet-4-5"),
         };
         let insecure = scheme == "http";
         writeln!(

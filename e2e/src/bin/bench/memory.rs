@@ -4,11 +4,12 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::answers::Script;
 use crate::figures::{Compared, Figure};
 use crate::gateway::Gateway;
 use crate::plan::Plan;
 use crate::process::Process;
-use crate::rounds::{Ground, LONG_STREAM};
+use crate::rounds::{Ground, LONG_MESSAGE_STREAM, LONG_STREAM};
 use crate::{Asked, Outcome, now};
 
 /// Streams at once.
@@ -39,7 +40,8 @@ pub fn figures(ground: &Ground, asked: &Asked) -> Outcome<Vec<Figure>> {
     if asked.reloads > 0 {
         figures.push(after_reloads(ground, asked.reloads)?);
     }
-    figures.push(per_stream(ground, asked.rounds)?);
+    figures.push(per_stream(ground, asked.rounds, LONG_STREAM, "an open stream", None)?);
+    figures.push(per_stream(ground, asked.rounds, LONG_MESSAGE_STREAM, "an open translated stream", Some(48.0))?);
     Ok(figures)
 }
 
@@ -70,19 +72,23 @@ fn after_reloads(ground: &Ground, reloads: u32) -> Outcome<Figure> {
     Ok(Figure { name, unit: "MiB", base_name: "idle", base: vec![idle], ours: vec![after], compared: Compared::Ratio, goal: Some(1.05) })
 }
 
-fn per_stream(ground: &Ground, rounds: u32) -> Outcome<Figure> {
+/// What an open stream takes, beside the relay's; or by itself, where it may take at most so much.
+fn per_stream(ground: &Ground, rounds: u32, script: Script, what: &str, goal: Option<f64>) -> Outcome<Figure> {
     let (mut base, mut ours) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        let gateway = ground.gateway(&format!("memory-streams-{round}"), 10, 1, false, ground.subject)?;
-        let relay = Process::part(ground.subject, &["relay", "--upstream", &ground.upstream.address.to_string()])?;
-        let mut to_relay = ground.plan(LONG_STREAM, 1024, None, &gateway.keys)?;
-        to_relay.address = relay.address;
-        base.push(grown(ground, to_relay, &relay)?);
-        let to_gateway = ground.plan(LONG_STREAM, 1024, Some(&gateway), &gateway.keys)?;
+        let gateway = ground.gateway(&format!("memory-{}-{round}", script.segment()), 10, 1, false, ground.subject)?;
+        if goal.is_none() {
+            let relay = Process::part(ground.subject, &["relay", "--upstream", &ground.upstream.address.to_string()])?;
+            let mut to_relay = ground.plan(script, 1024, None, &gateway.keys)?;
+            to_relay.address = relay.address;
+            base.push(grown(ground, to_relay, &relay)?);
+        }
+        let to_gateway = ground.plan(script, 1024, Some(&gateway), &gateway.keys)?;
         ours.push(grown(ground, to_gateway, &gateway.process)?);
     }
-    let name = format!("memory of an open stream, of {STREAMS}");
-    Ok(Figure { name, unit: "KiB", base_name: "relay", base, ours, compared: Compared::Ratio, goal: None })
+    let name = format!("memory of {what}, of {STREAMS}");
+    let (base_name, compared) = if goal.is_none() { ("relay", Compared::Ratio) } else { ("", Compared::Alone) };
+    Ok(Figure { name, unit: "KiB", base_name, base, ours, compared, goal })
 }
 
 /// By how many KiB a process grows with each open stream.

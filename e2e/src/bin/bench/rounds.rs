@@ -35,6 +35,8 @@ pub enum Row {
     Latency,
     /// 64 streams at once, a chunk every 5 ms
     Stream,
+    /// The same from Anthropic's events
+    TranslatedStream,
     /// Streams at a fixed rate: the first event
     FirstToken,
     /// 1 KB over TLS and HTTP/2 on both legs
@@ -51,7 +53,10 @@ const STREAM: Script = Script::Stream(200, Duration::from_millis(5));
 const SHORT_STREAM: Script = Script::Stream(8, Duration::from_millis(2));
 /// A stream that stays open while memory is looked at.
 pub const LONG_STREAM: Script = Script::Stream(60, Duration::from_millis(100));
-const SCRIPTS: [Script; 5] = [Script::Json, Script::Messages, STREAM, SHORT_STREAM, LONG_STREAM];
+/// The same as [`STREAM`] and [`LONG_STREAM`], in Anthropic's events.
+const MESSAGE_STREAM: Script = Script::MessageStream(200, Duration::from_millis(5));
+pub const LONG_MESSAGE_STREAM: Script = Script::MessageStream(60, Duration::from_millis(100));
+const SCRIPTS: [Script; 7] = [Script::Json, Script::Messages, STREAM, SHORT_STREAM, LONG_STREAM, MESSAGE_STREAM, LONG_MESSAGE_STREAM];
 
 /// Gateways differ by what cannot be changed while they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +109,7 @@ impl Row {
             Self::Translated => Course { script: Script::Messages, ..small },
             Self::Latency => Course { connections: 16, per_second: Some(rate), ..small },
             Self::Stream => Course { script: STREAM, ..small },
+            Self::TranslatedStream => Course { script: MESSAGE_STREAM, ..small },
             Self::FirstToken => Course { script: SHORT_STREAM, connections: 16, per_second: Some(rate / 2), ..small },
             Self::TlsHttp2 => Course { kind: Kind::Tls, speech: Speech::TlsHttp2(tls.to_owned()), connections: 4, at_once: 16, ..small },
             Self::TwoCores => Course { kind: Kind::TwoCores, speech: Speech::Http2, connections: 1, at_once: 64, ..small },
@@ -121,6 +127,7 @@ impl Row {
             Self::Translated => "1 KB, translated",
             Self::Latency => "fixed rate",
             Self::Stream => "64 streams",
+            Self::TranslatedStream => "64 streams, translated",
             Self::FirstToken => "streams at a fixed rate",
             Self::TlsHttp2 => "1 KB, TLS + HTTP/2 on both legs",
             Self::TwoCores => "1 KB, 2 cores, one HTTP/2 connection",
@@ -219,7 +226,7 @@ impl Ground {
 
     /// A plan for the gateway, or for who knows scripts by their path.
     pub fn plan(&self, script: Script, bytes: usize, gateway: Option<&Gateway>, keys: &Path) -> Outcome<Plan> {
-        let stream = matches!(script, Script::Stream(..));
+        let stream = script.is_stream();
         let body = self.folder.path().join(format!("body-{}-{bytes}", script.segment()));
         std::fs::write(&body, request(&model(script), bytes, stream))?;
         let prefix = if gateway.is_some() { String::new() } else { format!("/{}", script.segment()) };
@@ -263,7 +270,7 @@ impl Ground {
         if subject == Subject::Gateway {
             gateway.forget_receipts()?;
         }
-        let units = if matches!(course.script, Script::Stream(..)) { seen.events } else { seen.answered };
+        let units = if course.script.is_stream() { seen.events } else { seen.answered };
         let cpu_us = if subject == Subject::Upstream { 0.0 } else { cpu.as_secs_f64() * 1e6 };
         Ok(Sample {
             cpu: cpu_us / units.max(1) as f64,
@@ -373,7 +380,7 @@ impl Samples {
             (Row::SmallKeys, Some(1.8)),
             (Row::Large, Some(2.0)),
             (Row::LargeKeys, Some(2.0)),
-            (Row::Translated, Some(3.0)),
+            (Row::Translated, Some(2.5)),
             (Row::TlsHttp2, None),
             (Row::TwoCores, None),
         ] {
@@ -385,6 +392,7 @@ impl Samples {
         add(Row::Latency, format!("{rate}/s, p50"), "us", |sample| sample.seen.call.p50, Compared::Difference, None);
         add(Row::Latency, format!("{rate}/s, p99"), "us", |sample| sample.seen.call.p99, Compared::Difference, None);
         add(Row::Stream, "CPU per chunk".to_owned(), "us", |sample| sample.cpu, Compared::Ratio, Some(1.15));
+        add(Row::TranslatedStream, "CPU per chunk".to_owned(), "us", |sample| sample.cpu, Compared::Ratio, Some(1.5));
         let first = format!("{}/s, first token, p50", rate / 2);
         add(Row::FirstToken, first.clone(), "us", |sample| sample.seen.first.p50, Compared::Difference, Some(100.0));
         add(Row::FirstToken, first.replace("p50", "p99"), "us", |sample| sample.seen.first.p99, Compared::Difference, None);

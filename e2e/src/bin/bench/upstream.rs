@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 
-use crate::answers::{Script, completion, events, message};
+use crate::answers::{Script, completion, events, message, message_events};
 use crate::{Outcome, certificate, process, wire};
 
 /// Answers until the parent is gone.
@@ -46,6 +46,7 @@ struct Canned {
     messages: Vec<u8>,
 }
 
+const SSE: &str = "text/event-stream; charset=utf-8";
 const STREAM_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -69,7 +70,8 @@ async fn converse(mut stream: TcpStream, canned: Arc<Canned>) {
         let written = match script {
             Script::Json => stream.write_all(&canned.json).await,
             Script::Messages => stream.write_all(&canned.messages).await,
-            Script::Stream(chunks, every) => write_stream(&mut stream, chunks, every).await,
+            Script::Stream(chunks, every) => write_stream(&mut stream, events(chunks), every).await,
+            Script::MessageStream(chunks, every) => write_stream(&mut stream, message_events(chunks), every).await,
         };
         if written.is_err() {
             return;
@@ -100,10 +102,10 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Script> {
     Some(script)
 }
 
-async fn write_stream(stream: &mut TcpStream, chunks: u32, every: Duration) -> std::io::Result<()> {
+async fn write_stream(stream: &mut TcpStream, events: Vec<String>, every: Duration) -> std::io::Result<()> {
     let mut pace = pace(every);
     let mut first = true;
-    for event in events(chunks) {
+    for event in events {
         // A timer would round the first event up to the next millisecond.
         let mut piece = if std::mem::take(&mut first) {
             STREAM_HEAD.to_vec()
@@ -140,9 +142,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Scripted>, Infall
         None => return Ok(status_404()),
         Some(Script::Json) => ("application/json", Scripted::Whole(Some(completion().into()))),
         Some(Script::Messages) => ("application/json", Scripted::Whole(Some(message().into()))),
-        Some(Script::Stream(chunks, every)) => {
-            ("text/event-stream; charset=utf-8", Scripted::Events(events(chunks).into_iter(), Box::pin(pace(every))))
-        }
+        Some(Script::Stream(chunks, every)) => (SSE, Scripted::Events(events(chunks).into_iter(), Box::pin(pace(every)))),
+        Some(Script::MessageStream(chunks, every)) => (SSE, Scripted::Events(message_events(chunks).into_iter(), Box::pin(pace(every)))),
     };
     let mut response = Response::new(body);
     response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
