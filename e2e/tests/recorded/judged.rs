@@ -28,6 +28,9 @@ const COMPACTION: &str = "anthropic/vx-compaction";
 /// And an answer that begins a second time in the middle of a call: what was told is told, so the stream must end in good form.
 /// It ends with an error, because the arguments of the first call are cut off, and no client is to make it.
 const SPLICED: &str = "anthropic/vx-stream-spliced-message-start";
+/// And Cohere's text `null` for no arguments: arguments are an object, as seven of the frameworks that are tried against the
+/// gateway insist (`e2e/tests/sdk`), and the SDK of whose tests the recording is.
+const NO_ARGUMENTS: &str = "cohere/vx-tool-null-args";
 
 /// What is wrong with what a client was given; nothing, where all is as expected.
 pub fn judge(case: &Case, answer: &Answer) -> Vec<String> {
@@ -85,7 +88,11 @@ fn compared(case: &Case, read: &Read) -> Vec<String> {
     };
     same("text", &json!(read.text), &expected["text"]);
     same("reasoning", &json!(read.reasoning), &expected["reasoning"]);
-    let (calls, wanted) = (Value::from(read.calls.clone()), &expected["tool_calls"]);
+    let mut wanted = expected["tool_calls"].clone();
+    if case.name == NO_ARGUMENTS {
+        wanted[0]["arguments"] = json!({});
+    }
+    let (calls, wanted) = (Value::from(read.calls.clone()), &wanted);
     if wanted.as_array().into_iter().flatten().all(|call| call["id"].is_string()) {
         same("tool_calls", &calls, wanted);
     } else {

@@ -128,6 +128,10 @@ async fn labels_of_metrics_are_closed_words_or_names_of_the_configuration_whatev
     }
     let word = |value: &&str| value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let strange: Vec<&str> = values.iter().copied().filter(|value| !word(value)).collect();
-    assert_eq!(strange, ["LLMProvider", "default/claude", "default/up"], "all but kinds and the providers' names are words");
+    assert_eq!(
+        strange,
+        ["LLMProvider", "cache_write_1h", "default/claude", "default/up"],
+        "all but kinds, one class and the providers' names are words"
+    );
     assert!(values.len() < 60, "closed sets are small: {values:?}");
 }

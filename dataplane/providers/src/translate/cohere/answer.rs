@@ -75,10 +75,11 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     })
 }
 
-/// A call without arguments is told as an empty text, or as the text `null`, which is JSON and passed on as it is.
+/// A call without arguments is told as an empty text, or as the text `null`. Arguments are an object, also where there are
+/// none: those who call a function with them can do nothing with `null`.
 fn arguments_of(arguments: Option<Cow<'_, str>>) -> Cow<'_, [u8]> {
     let arguments = arguments.unwrap_or_default();
-    if arguments.trim().is_empty() {
+    if matches!(arguments.trim(), "" | "null") {
         return Cow::Borrowed(b"{}");
     }
     match arguments {
