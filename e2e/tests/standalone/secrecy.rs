@@ -133,5 +133,5 @@ async fn labels_of_metrics_are_closed_words_or_names_of_the_configuration_whatev
         ["LLMProvider", "cache_write_1h", "default/claude", "default/up"],
         "all but kinds, one class and the providers' names are words"
     );
-    assert!(values.len() < 60, "closed sets are small: {values:?}");
+    assert!(values.len() < 90, "closed sets are small: {values:?}");
 }
