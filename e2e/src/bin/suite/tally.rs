@@ -53,6 +53,19 @@ pub struct Reader {
     place: Place,
     /// Tests of the running binary that skipped themselves; it will count them as passed.
     pretended: u64,
+    failure: Failure,
+}
+
+/// How far the output of a failed test was read.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+enum Failure {
+    /// There is none, or all is known of it.
+    #[default]
+    Told,
+    /// Of this test nothing else is known.
+    Named(String),
+    /// It panicked there, and the next line says why.
+    Placed(String, String),
 }
 
 /// Whose output a line of a test binary's standard output is.
@@ -80,6 +93,7 @@ impl Reader {
         if pipe == Pipe::Error {
             return;
         }
+        self.failure(line);
         if line.starts_with("test ") && line.ends_with(" ... FAILED") {
             self.tally.reasons.push(format!("FAILED {}", &line["test ".len()..line.len() - " ... FAILED".len()]));
         } else if let Some(counts) = line.strip_prefix("test result: ") {
@@ -94,6 +108,32 @@ impl Reader {
         } else if line.starts_with("---- ") && line.ends_with(" stdout ----") && self.place != Place::Failures {
             self.place = Place::Passed;
         }
+    }
+
+    /// The first panic of a failed test joins its name: it is read where the rest of the output is cut.
+    fn failure(&mut self, line: &str) {
+        let heading = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"));
+        if let (Some(test), Place::Failures) = (heading, self.place) {
+            self.failure = Failure::Named(test.to_owned());
+            return;
+        }
+        self.failure = match std::mem::take(&mut self.failure) {
+            Failure::Told => Failure::Told,
+            Failure::Named(test) => match line.split_once(" panicked at ") {
+                Some((_, place)) => Failure::Placed(test, place.trim_end_matches(':').to_owned()),
+                None => Failure::Named(test),
+            },
+            Failure::Placed(test, place) => {
+                let name = format!("FAILED {test}");
+                let why: String = line.chars().take(300).collect();
+                self.tally
+                    .reasons
+                    .iter_mut()
+                    .filter(|reason| **reason == name)
+                    .for_each(|reason| *reason = format!("{name}: {why} ({place})"));
+                Failure::Told
+            }
+        };
     }
 
     /// A test that skips itself has passed in its binary's eyes, and not in ours. Printed by the way, on no test's behalf, it
@@ -170,6 +210,16 @@ mod tests {
         reader.line(Pipe::Out, "test a::b ... ok");
         reader.line(Pipe::Out, "test a::c - should panic ... FAILED");
         assert_eq!(reader.end().reasons(), ["FAILED a::c - should panic"]);
+    }
+
+    #[test]
+    fn the_first_panic_of_a_failed_test_is_told_with_its_name() {
+        let output = "test a::b ... FAILED\ntest c ... FAILED\n\nsuccesses:\n\n---- d stdout ----\nthread 'd' panicked at src/d.rs:1:1:\nexpected\n\n\
+                      failures:\n\n---- a::b stdout ----\nhello\n\nthread 'a::b' (17) panicked at src/lib.rs:53:9:\nwaited in vain\nnote: run with\n\
+                      thread 'x' panicked at src/x.rs:1:1:\nanother\n\n---- c stdout ----\nError: none\n\nfailures:\n    a::b\n    c\n";
+        let mut reader = Reader::default();
+        output.lines().for_each(|line| reader.line(Pipe::Out, line));
+        assert_eq!(reader.end().reasons(), ["FAILED a::b: waited in vain (src/lib.rs:53:9)", "FAILED c"]);
     }
 
     #[test]
