@@ -15,6 +15,7 @@ mod failover;
 mod files;
 mod ground;
 mod images;
+mod kept;
 mod keys;
 mod masses;
 mod prometheus;
