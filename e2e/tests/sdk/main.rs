@@ -10,6 +10,7 @@ mod matrix;
 mod papers;
 mod program;
 mod recorded;
+mod sessions;
 mod simulated;
 
 use program::Sdk;
@@ -47,6 +48,11 @@ async fn anthropics_python_sdk_reads_recorded_answers_of_both_dialects() {
 #[tokio::test]
 async fn openais_python_sdk_keeps_files() {
     files::test().await;
+}
+
+#[tokio::test]
+async fn openais_python_sdk_in_sessions() {
+    sessions::test().await;
 }
 
 #[tokio::test]
