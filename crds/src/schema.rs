@@ -4,9 +4,11 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON values are not ours")]
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
+use kube::core::cel::cel::Program;
 use kube::core::cel::{CompiledSchema, Validator, apply_defaults, compile_schema};
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::api;
@@ -26,7 +28,8 @@ pub struct Schemas(HashMap<String, Definition>);
 struct Definition {
     schema: Value,
     rules: CompiledSchema,
-    patterns: HashMap<String, Regex>,
+    /// Compiled when a value is first held against one: most are of fields that few people write.
+    patterns: HashMap<String, OnceLock<Option<Regex>>>,
     validator: Validator,
 }
 
@@ -81,19 +84,53 @@ impl Schemas {
     }
 }
 
-fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, Regex>) {
+/// Has the parser of rules read those of every definition, and keeps nothing of it.
+///
+/// What that parser learns of a text it keeps for as long as the process lives, some hundred KiB in small pieces. Learnt
+/// while manifests are parsed, they would lie scattered among what is let go again, and hold four times their size. So
+/// they are learnt first, on a thread, whose heap holds nothing else.
+pub fn learn_rules() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut rules = Vec::new();
+            for definition in api::definitions() {
+                collect_rules(&serde_json::to_value(definition).unwrap_or_default(), &mut rules);
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| rules.iter().for_each(|rule| drop(Program::compile(rule))));
+            });
+        });
+    });
+}
+
+fn collect_rules(schema: &Value, rules: &mut Vec<String>) {
     match schema {
         Value::Object(object) => {
-            if let Some(pattern) = object.get("pattern").and_then(Value::as_str)
-                && let Ok(regex) = Regex::new(pattern)
-            {
-                patterns.insert(pattern.to_owned(), regex);
+            rules.extend(object.get("rule").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|value| collect_rules(value, rules));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_rules(value, rules)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, OnceLock<Option<Regex>>>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(pattern) = object.get("pattern").and_then(Value::as_str) {
+                patterns.insert(pattern.to_owned(), OnceLock::new());
             }
             object.values().for_each(|value| collect_patterns(value, patterns));
         }
         Value::Array(list) => list.iter().for_each(|value| collect_patterns(value, patterns)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// A pattern over bytes. One over characters takes hundreds of KiB to compile, which the heap would not give back; for
+/// patterns such as ours both say the same, which the tests hold.
+fn compile_pattern(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).unicode(false).build().ok()
 }
 
 impl Definition {
@@ -144,13 +181,18 @@ impl Definition {
             complain(format!("may not be more than {} chars long", schema["maxLength"]));
         }
         if let Some(pattern) = schema["pattern"].as_str()
-            && !self.patterns.get(pattern).is_some_and(|regex| regex.is_match(text))
+            && !self.matches(pattern, text)
         {
             complain(format!("should match '{pattern}'"));
         }
         if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
             complain("must be a date and time as in RFC 3339, such as 2027-01-31T00:00:00Z".to_owned());
         }
+    }
+
+    fn matches(&self, pattern: &str, text: &str) -> bool {
+        let regex = self.patterns.get(pattern).and_then(|regex| regex.get_or_init(|| compile_pattern(pattern)).as_ref());
+        regex.is_some_and(|regex| regex.is_match(text.as_bytes()))
     }
 
     fn array(&self, schema: &Value, items: &[Value], path: &mut String, complaints: &mut Vec<Complaint>) {
@@ -229,5 +271,46 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "it is a string",
         Value::Array(_) => "it is a list",
         Value::Object(_) => "it is an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a pattern speaks of any character but some, a character of several bytes must count as often as it likes.
+    fn says_the_same_of_bytes(pattern: &str) -> bool {
+        let negated = pattern.split("[^").skip(1).map(|rest| rest.split_once(']').map_or("", |(_, after)| after));
+        let mut outside = String::new();
+        let mut rest = pattern;
+        while let Some((before, class)) = rest.split_once('[') {
+            outside.push_str(before);
+            rest = class.split_once(']').map_or("", |(_, after)| after);
+        }
+        outside.push_str(rest);
+        let any = outside.replace("\\.", "").contains('.');
+        pattern.is_ascii() && !any && negated.into_iter().all(|after| after.starts_with(['+', '*']))
+    }
+
+    #[test]
+    fn every_pattern_compiles_and_says_the_same_of_bytes_as_of_characters() {
+        let mut patterns = HashMap::new();
+        for definition in api::definitions() {
+            collect_patterns(&serde_json::to_value(definition).expect("JSON"), &mut patterns);
+        }
+        assert!(patterns.len() > 20, "{}", patterns.len());
+        for pattern in patterns.keys() {
+            assert!(says_the_same_of_bytes(pattern), "{pattern}");
+            let bytes = compile_pattern(pattern).expect(pattern);
+            let characters = regex::Regex::new(pattern).expect(pattern);
+            for text in
+                ["", "a", "a-b", "ü", "/ü/é", "https://ü.example/ß", "https://a b", "1.5", "١", "/a:b", "/a\0", "x\n", "\n", "*", "🦀"]
+            {
+                assert_eq!(bytes.is_match(text.as_bytes()), characters.is_match(text), "{pattern} on {text:?}");
+            }
+        }
+        for other in ["^[^/]{1,3}$", "^.$", "^[^a]$", "^ü+$"] {
+            assert!(!says_the_same_of_bytes(other), "{other}");
+        }
     }
 }

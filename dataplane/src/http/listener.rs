@@ -134,6 +134,8 @@ impl Drop for Place {
     }
 }
 
+/// One connection. What it does is boxed, each thing by itself: most connections neither shake hands nor are turned away,
+/// and would carry room for both for as long as they are open.
 async fn serve(
     stream: TcpStream,
     door: Arc<Door>,
@@ -149,17 +151,19 @@ async fn serve(
         door.rooms.books.metrics.refusals.with_label_values(&["overloaded"]).inc();
         // Before its handshake a TLS client could not read a word.
         return if tls.is_none() {
-            turn_away(stream).await
+            Box::pin(turn_away(stream)).await
         };
     }
     match tls {
-        None => converse(stream, door, bounds, leaving).await,
-        Some(config) => {
-            let accepting = tokio_rustls::TlsAcceptor::from(config).accept(stream);
-            if let Ok(Ok(stream)) = tokio::time::timeout(bounds.header_time, accepting).await {
-                converse(stream, door, bounds, leaving).await;
-            }
-        }
+        None => Box::pin(converse(stream, door, bounds, leaving)).await,
+        Some(config) => Box::pin(converse_in_tls(stream, config, door, bounds, leaving)).await,
+    }
+}
+
+async fn converse_in_tls(stream: TcpStream, config: Arc<ServerConfig>, door: Arc<Door>, bounds: Bounds, leaving: watch::Receiver<Leaving>) {
+    let accepting = tokio_rustls::TlsAcceptor::from(config).accept(stream);
+    if let Ok(Ok(stream)) = tokio::time::timeout(bounds.header_time, accepting).await {
+        converse(stream, door, bounds, leaving).await;
     }
 }
 
@@ -228,10 +232,10 @@ where
     sessions.ended().await;
 }
 
-/// Answers a request on its stream. The future of the answer is made where it is polled: one that was made before and
-/// captured would be copied for each request, and is large.
+/// Answers a request on its stream. The future of the answer is large, and boxed for as long as the answer has not begun:
+/// the connection has a place for what is given here as long as it is open, so also while a stream runs.
 async fn carry(door: Arc<Door>, request: http::Request<Incoming>, stream: Option<Stream>) -> Result<http::Response<Carried>, Infallible> {
-    handle(door, request).await.map(|reply| reply.map(|body| Carried::new(body, stream)))
+    Box::pin(handle(door, request)).await.map(|reply| reply.map(|body| Carried::new(body, stream)))
 }
 
 /// Says 503 on a connection that there is no place for, without listening to it.
@@ -255,6 +259,23 @@ async fn turn_away(mut stream: TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the future that a function gives.
+    macro_rules! bytes_of {
+        ($function:expr, $($argument:ident)*) => {{
+            fn bytes<$($argument,)* F>(_: impl Fn($($argument),*) -> F) -> usize {
+                size_of::<F>()
+            }
+            bytes($function)
+        }};
+    }
+
+    /// Each is held for every open stream: this is most of what a stream takes that is not hyper's buffers.
+    #[test]
+    fn what_is_kept_for_each_connection_is_small() {
+        let bytes = [bytes_of!(serve, A B C D E G), bytes_of!(converse::<TcpStream>, A B C D), bytes_of!(carry, A B C)];
+        assert!(bytes[0] <= 256 && bytes[1] <= 2560 && bytes[2] <= 512, "{bytes:?}");
+    }
 
     #[test]
     fn cores_share_a_port_and_processes_do_not() {

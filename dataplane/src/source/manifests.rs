@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use crds::compile::{Compiled, Config, compile};
 use crds::report::{Problem, Report, Verdict};
+use crds::schema::learn_rules;
 use crds::world::{Parsed, Rejected, World};
 use snapshot::{GatewayId, Secret};
 
@@ -102,6 +103,9 @@ impl Folder {
     /// # Errors
     /// See [`LoadError`]; what is in use stays.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
+        if self.previous.is_none() {
+            learn_rules();
+        }
         // Many thousand keys leave a heap full of holes behind when they were parsed. On a thread it is a heap of its own,
         // which goes back to the system once all of it is free: what is kept is cloned here, and the rest is let go on a
         // thread too.
