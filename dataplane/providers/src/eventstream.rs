@@ -35,6 +35,8 @@ pub struct Frame {
     pub kind: String,
     /// What it holds.
     pub payload: Bytes,
+    /// It is no event but an exception or an error: what is sent has failed.
+    pub failed: bool,
 }
 
 /// Splits a stream into frames.
@@ -92,13 +94,14 @@ fn frame(whole: Bytes) -> Result<Frame, Broken> {
         return Err(Broken::Checksum);
     }
     let headers = usize::try_from(number(&whole[4..8])).map_err(|_| Broken::Length)?;
-    let kind = kind(&whole[PRELUDE..PRELUDE + headers])?;
-    Ok(Frame { kind, payload: whole.slice(PRELUDE + headers..body) })
+    let (kind, failed) = kind(&whole[PRELUDE..PRELUDE + headers])?;
+    Ok(Frame { kind, payload: whole.slice(PRELUDE + headers..body), failed })
 }
 
-/// The header that says what a frame is.
-fn kind(mut headers: &[u8]) -> Result<String, Broken> {
+/// What the headers say that a frame is, and whether it is a failure.
+fn kind(mut headers: &[u8]) -> Result<(String, bool), Broken> {
     let mut found = String::new();
+    let mut failed = false;
     while !headers.is_empty() {
         let name = take(&mut headers, 1).and_then(|length| take(&mut headers, usize::from(length[0])))?;
         let value_type = take(&mut headers, 1)?[0];
@@ -119,8 +122,9 @@ fn kind(mut headers: &[u8]) -> Result<String, Broken> {
         if value_type == 7 && matches!(name, b":event-type" | b":exception-type" | b":error-code") {
             found = String::from_utf8_lossy(value).into_owned();
         }
+        failed |= value_type == 7 && name == b":message-type" && matches!(value, b"exception" | b"error");
     }
-    Ok(found)
+    Ok((found, failed))
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], Broken> {

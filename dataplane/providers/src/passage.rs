@@ -375,7 +375,7 @@ impl Framing {
                             Fault::new(snapshot::FailureClass::InvalidResponse, "the provider's stream is garbled")
                         }
                     })?;
-                    stream.data(&frame.kind, &frame.payload, out)?;
+                    stream.frame(&frame, out)?;
                 }
             }
         }

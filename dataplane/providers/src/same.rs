@@ -27,7 +27,7 @@ use crate::usage::{self, AnthropicUsage};
 
 pub use raw::Raw;
 use sealing::{Sealing, is_delta};
-use seen::{Seen, is_null, nested_usage, wrapped};
+use seen::{Seen, is_null, nested_usage, said_nothing, wrapped};
 pub(crate) use splice::apply;
 use splice::{ask_for_usage, renamed};
 
@@ -164,8 +164,8 @@ fn read_object(surface: Surface, body: &[u8]) -> Result<Facts, Fault> {
         };
         Fault::new(FailureClass::InvalidResponse, format!("the answer is not JSON: {what}"))
     })?;
-    if let Some(error) = seen.error {
-        return Err(Fault::of_object(surface, &wrapped(&body[error])));
+    if let Some(fault) = seen.failure(surface, body) {
+        return Err(fault);
     }
     let measured = match surface.operation() {
         Operation::Images => measure::images(seen.items),
@@ -362,8 +362,8 @@ impl SameStream {
             };
         };
         if data.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return Verdict::Pass;
+            self.done = self.begun;
+            return if self.begun { Verdict::Pass } else { Verdict::Fail(said_nothing()) };
         }
         match self.surface {
             Surface::ChatCompletions
@@ -405,7 +405,7 @@ impl SameStream {
             let message = "an event of the stream is not JSON";
             return Verdict::Fail(Fault::new(FailureClass::InvalidResponse, message));
         };
-        if event.name() == Some(b"error") || seen.error.is_some() {
+        if event.name() == Some(b"error") || seen.error.is_some() || seen.is_error {
             let json = seen.error.map_or_else(|| data.to_vec(), |range| wrapped(&data[range]));
             return Verdict::Fail(Fault::of_passing(self.surface, &json));
         }

@@ -9,6 +9,7 @@
 mod anthropic;
 mod calls;
 mod chat;
+mod claude;
 mod cohere;
 mod converse;
 mod ends;
@@ -18,6 +19,7 @@ mod ollama;
 mod openai;
 mod responses;
 mod stream;
+mod turns;
 
 use std::borrow::Cow;
 

@@ -7,10 +7,13 @@
     reason = "a helper of a test fails the test, or says that it is skipped"
 )]
 
+mod frames;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use frames::frame;
 use proptest::prelude::{any, proptest};
 use providers::eventstream::{Broken, Frames};
 use providers::fault::Fault;
@@ -360,25 +363,6 @@ fn an_exception_inside_a_stream_is_a_failure_of_its_class_however_the_stream_is_
             assert_eq!(faults.first().map(|fault| fault.class), class, "{name} cut at {cut}: {faults:?}");
         }
     }
-}
-
-/// A frame as Amazon writes it.
-fn frame(kind: &str, payload: &[u8]) -> Vec<u8> {
-    let header = [&[11][..], b":event-type", &[7], &u16::try_from(kind.len()).expect("short").to_be_bytes(), kind.as_bytes()].concat();
-    let total = u32::try_from(16 + header.len() + payload.len()).expect("short");
-    let mut frame = [total.to_be_bytes(), u32::try_from(header.len()).expect("short").to_be_bytes()].concat();
-    frame.extend_from_slice(&crc(&frame).to_be_bytes());
-    frame.extend_from_slice(&[&header, payload].concat());
-    let tail = crc(&frame).to_be_bytes();
-    frame.extend_from_slice(&tail);
-    frame
-}
-
-/// CRC-32 bit by bit.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
 }
 
 proptest! {

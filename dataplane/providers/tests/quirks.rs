@@ -397,7 +397,8 @@ fn an_error_inside_an_answer_is_one() {
         let (_, fault) = streamed(&[Quirk::ErrorsInAnswers], false, &[answer]);
         assert_eq!(fault.map(|fault| fault.class), Some(class));
     }
-    let fine = json!({ "choices": [], "base_resp": { "status_code": 0, "status_msg": "" } });
+    let choice = json!({ "index": 0, "message": { "role": "assistant", "content": "x" }, "finish_reason": "stop" });
+    let fine = json!({ "choices": [choice], "base_resp": { "status_code": 0, "status_msg": "" } });
     assert_eq!(told(&[Quirk::ErrorsInAnswers], fine.clone()).expect("an answer"), fine);
 }
 

@@ -10,7 +10,7 @@ pub struct Back {
     pub error: &'static str,
 }
 
-pub const BACKS: [Back; 6] = [
+pub const BACKS: [Back; 7] = [
     Back {
         kind: "OpenAICompatible",
         whole: r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9}}"#,
@@ -34,6 +34,22 @@ pub const BACKS: [Back; 6] = [
             ("", "[DONE]"),
         ],
         error: r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
+    },
+    Back {
+        kind: "Mistral",
+        whole: r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":[{"type":"text","text":"hello"}],"tool_calls":[{"id":"call_1","function":{"name":"f","arguments":"{\"x\":1}"},"index":0}],"prefix":false}}],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9}}"#,
+        stream: &[
+            (
+                "",
+                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":[{"type":"text","text":"hello"}]},"finish_reason":null}]}"#,
+            ),
+            (
+                "",
+                r#"{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"","tool_calls":[{"id":"call_1","function":{"name":"f","arguments":"{\"x\":1}"},"index":0}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9}}"#,
+            ),
+            ("", "[DONE]"),
+        ],
+        error: r#"{"object":"error","message":"slow down","type":"rate_limit_error","param":null,"code":"1300","raw_status_code":429}"#,
     },
     Back {
         kind: "Anthropic",

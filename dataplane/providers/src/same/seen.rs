@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use snapshot::{FailureClass, Surface};
+
+use crate::fault::Fault;
 use crate::json::{Kind, Scanner, Wrong};
 use crate::measure;
 
@@ -10,6 +13,8 @@ use crate::measure;
 pub(super) struct Seen {
     pub usage: Option<Range<usize>>,
     pub error: Option<Range<usize>>,
+    /// The whole of it is an error: `"object": "error"`, as Mistral and vLLM tell one.
+    pub is_error: bool,
     /// The object that some events hold their news in: `message`, `response`, and Groq's `x_groq`.
     pub inner: Option<Range<usize>>,
     pub kind: Option<String>,
@@ -42,6 +47,10 @@ impl Seen {
                 *slot = Some(scanner.text()?.decode().into_owned());
                 return Ok(());
             }
+            if key.is("object") && kind == Kind::Text {
+                seen.is_error = scanner.text()?.decode() == "error";
+                return Ok(());
+            }
             if key.is("data") && kind == Kind::Array {
                 return scanner.array(|scanner| {
                     seen.items += 1;
@@ -63,6 +72,18 @@ impl Seen {
         Ok(seen)
     }
 
+    /// Why a whole answer of success is none.
+    pub(super) fn failure(&self, surface: Surface, body: &[u8]) -> Option<Fault> {
+        if let Some(error) = &self.error {
+            return Some(Fault::of_object(surface, &wrapped(&body[error.clone()])));
+        }
+        if self.is_error {
+            return Some(Fault::of_object(surface, body));
+        }
+        let empty = self.no_choices && matches!(surface, Surface::ChatCompletions | Surface::Completions);
+        empty.then(|| Fault::new(FailureClass::InvalidResponse, "the answer has no choices"))
+    }
+
     fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Wrong> {
         self.no_choices = true;
         scanner.array(|scanner| {
@@ -77,6 +98,11 @@ impl Seen {
             })
         })
     }
+}
+
+/// A stream that says that it is over and nothing before.
+pub(super) fn said_nothing() -> Fault {
+    Fault::new(FailureClass::StreamBroken, "the stream ended before it said anything")
 }
 
 /// Where the usage inside an inner object stands.

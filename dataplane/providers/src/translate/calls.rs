@@ -23,9 +23,16 @@ fn broken() -> Fault {
     Fault::new(FailureClass::InvalidResponse, "the arguments of a tool call are not a JSON object")
 }
 
+fn nameless() -> Fault {
+    Fault::new(FailureClass::InvalidResponse, "a tool call does not say which tool it calls")
+}
+
 /// Looks at the calls of a whole answer. One that the limit of tokens cut off is no call: the reason to stop tells of it.
 pub(super) fn look(parts: &mut Vec<Part<'_>>, stop: Stop) -> Result<(), Fault> {
     let is_broken = |part: &Part<'_>| matches!(part, Part::Call { input, .. } if !are_arguments(input));
+    if parts.iter().any(|part| matches!(part, Part::Call { name, .. } if name.is_empty())) {
+        return Err(nameless());
+    }
     if stop == Stop::Length {
         parts.retain(|part| !is_broken(part));
     } else if parts.iter().any(is_broken) {
@@ -65,12 +72,14 @@ pub(super) struct Calls {
     seen: Seen,
     arguments: String,
     broken: bool,
+    nameless: bool,
 }
 
 impl Calls {
-    /// A call begins, with this id.
-    pub(super) fn begin<'a>(&mut self, id: &'a str) -> Cow<'a, str> {
+    /// A call begins, with this id and this name.
+    pub(super) fn begin<'a>(&mut self, id: &'a str, name: &str) -> Cow<'a, str> {
         self.end_part();
+        self.nameless |= name.is_empty();
         self.seen.other(id).map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
@@ -101,6 +110,9 @@ impl Calls {
     /// The end of the answer.
     pub(super) fn end(&mut self, stop: Stop) -> Result<(), Fault> {
         self.end_part();
+        if self.nameless {
+            return Err(nameless());
+        }
         if self.broken && stop != Stop::Length { Err(broken()) } else { Ok(()) }
     }
 }

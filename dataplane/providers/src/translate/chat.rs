@@ -266,6 +266,18 @@ pub(crate) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a,
     if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { safe_id(id) }
 }
 
+/// Whether an event that cannot be read is of a type that nobody here knows, and says nothing of a failure: it is passed over.
+pub(super) fn is_unknown(data: &[u8], known: &[&str]) -> bool {
+    #[derive(Deserialize)]
+    struct Event<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow, default)]
+        error: Option<&'a RawValue>,
+    }
+    serde_json::from_slice::<Event<'_>>(data).is_ok_and(|event| event.error.is_none() && !known.contains(&&*event.kind))
+}
+
 /// An id for an answer that has none.
 pub(super) fn id_of_answer(answer: &[u8]) -> String {
     format!("msg_{}", fingerprint(answer))

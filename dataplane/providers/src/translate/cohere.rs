@@ -7,8 +7,10 @@ mod writing;
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use snapshot::FailureClass;
 
 use super::chat::Stop;
+use crate::fault::Fault;
 
 pub(super) use answer::read_answer;
 pub(super) use writing::write_request;
@@ -27,6 +29,16 @@ struct Function<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     arguments: Option<Cow<'a, str>>,
+}
+
+/// The failure that an answer ended with, if it did.
+fn failed(reason: &str, why: Option<&str>) -> Option<Fault> {
+    let class = match reason {
+        "ERROR" => FailureClass::ServerError,
+        "TIMEOUT" => FailureClass::Timeout,
+        _ => return None,
+    };
+    Some(Fault::new(class, why.unwrap_or("the answer ended with an error")))
 }
 
 fn stop(reason: &str, called: bool) -> Stop {

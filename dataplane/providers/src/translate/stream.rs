@@ -12,6 +12,7 @@ use super::names::Names;
 use super::openai::chunks::ToOpenAi;
 use super::responses::events::ToResponses;
 use super::{anthropic, cohere, converse, gemini, not_an_answer, ollama, openai};
+use crate::eventstream::Frame;
 use crate::fault::{ClientError, Fault};
 use crate::passage::Facts;
 use crate::sse::Event;
@@ -75,7 +76,7 @@ impl Telling {
         }
         let piece = self.names.told(piece);
         if let Piece::Call { id, name, seal } = piece {
-            let id = self.calls.begin(id);
+            let id = self.calls.begin(id, name);
             return self.writer.piece(&Piece::Call { id: &id, name, seal }, out);
         }
         self.calls.look(&piece);
@@ -137,6 +138,14 @@ impl Stream {
             (Some(b'{'), _) => Err(Fault::of_object(self.upstream, bare)),
             _ => Ok(()),
         }
+    }
+
+    /// Takes one frame of Amazon's.
+    pub(crate) fn frame(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if frame.failed && !self.news.done {
+            return Err(Fault::of_exception(self.upstream, &frame.kind, &frame.payload));
+        }
+        self.data(&frame.kind, &frame.payload, out)
     }
 
     /// Takes what one event or frame holds. Only frames tell their kind apart from what they hold.

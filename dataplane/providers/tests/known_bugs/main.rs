@@ -4,6 +4,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a helper of a test fails the test")]
 
 mod answers;
+#[path = "../frames/mod.rs"]
+mod frames;
+mod natives;
 mod play;
 mod requests;
 mod streams;

@@ -9,7 +9,7 @@ use snapshot::{Surface, Usage};
 use super::{Block, SEAL, part, write_part};
 use crate::fault::Fault;
 use crate::json::{comma, write_text};
-use crate::translate::chat::{Answer, Part, Stop};
+use crate::translate::chat::{Answer, Part, Stop, id_of_call};
 use crate::translate::not_an_answer;
 use crate::usage::AnthropicUsage;
 
@@ -47,13 +47,21 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     let Some(content) = answer.content else { return Err(not_an_answer("it has no content")) };
     // Blocks of tools that the provider ran itself are its own affair: the client can do nothing with them.
     let known = content.into_iter().filter(|block| matches!(&*block.kind, "text" | "tool_use" | "thinking" | "redacted_thinking"));
-    let parts = known.map(|block| part(block, "content")).collect::<Result<_, _>>().map_err(|error| not_an_answer(&error.to_string()))?;
+    let id = answer.id.unwrap_or_default();
+    let mut parts = Vec::new();
+    for mut block in known {
+        if &*block.kind == "tool_use" {
+            let place = parts.iter().filter(|part| matches!(part, Part::Call { .. })).count();
+            block.id = Some(Cow::Owned(id_of_call(block.id.as_deref().unwrap_or_default(), &id, place).into_owned()));
+        }
+        parts.push(part(block, "content").map_err(|error| not_an_answer(&error.to_string()))?);
+    }
     let mut usage = AnthropicUsage::default();
     if let Some(raw) = answer.usage {
         usage.take(raw.get().as_bytes());
     }
     Ok(Answer {
-        id: answer.id.unwrap_or_default(),
+        id,
         model: answer.model.unwrap_or_default(),
         parts,
         refusal: answer.stop_details.and_then(|details| details.explanation),

@@ -10,14 +10,17 @@ use super::answer::{StopDetails, stop, stop_reason, write_usage};
 use super::{Block, SEAL};
 use crate::fault::Fault;
 use crate::json::write_text;
-use crate::translate::chat::{News, Piece, Stop, id_of_call};
+use crate::translate::chat::{News, Piece, Stop, id_of_call, is_unknown};
 use crate::translate::not_an_answer;
+use crate::translate::turns::Turns;
 use crate::usage::AnthropicUsage;
 
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
+    #[serde(default)]
+    index: Option<u64>,
     #[serde(borrow, default)]
     message: Option<Message<'a>>,
     #[serde(borrow, default)]
@@ -56,12 +59,17 @@ struct Delta<'a> {
     stop_details: Option<StopDetails<'a>>,
 }
 
+/// Types of events that say something; pings, and whatever comes to be, are passed over.
+const KINDS: [&str; 7] =
+    ["error", "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"];
+
 /// Reads events.
 #[derive(Debug, Default)]
 pub(in crate::translate) struct Reader {
     begun: bool,
     id: String,
     calls: usize,
+    turns: Turns,
     /// The block under way is one that the client can be told of.
     told: bool,
     usage: AnthropicUsage,
@@ -71,17 +79,35 @@ pub(in crate::translate) struct Reader {
 
 impl Reader {
     pub(in crate::translate) fn event(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
+        let done = self.one(data, write)?;
+        while let Some(held) = self.turns.next() {
+            for (_, data) in held {
+                self.one(&data, write)?;
+            }
+        }
+        Ok(News { begun: self.begun, done })
+    }
+
+    /// Takes one event; tells whether it is the end.
+    fn one(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<bool, Fault> {
+        let event: Event<'_> = match serde_json::from_slice(data) {
+            Ok(event) => event,
+            Err(_) if is_unknown(data, &KINDS) => return Ok(false),
+            Err(error) => return Err(unreadable(data, &error)),
+        };
         if let Some(usage) = event.usage {
             self.usage.take(usage.get().as_bytes());
         }
-        let mut done = false;
+        let block = event.index.filter(|_| event.kind.starts_with("content_block_"));
+        if !self.turns.is_due(block, "", data)? {
+            return Ok(false);
+        }
         match &*event.kind {
             "error" => return Err(Fault::of_object(Surface::Messages, data)),
             "message_start" => self.begin(event.message, write),
             "content_block_start" => self.open(event.content_block, write),
             "content_block_delta" => self.delta(event.delta, write),
-            "content_block_stop" if self.told => write(Piece::PartEnd),
+            "content_block_stop" => self.close(write),
             "message_delta" => {
                 if let Some(delta) = event.delta {
                     self.stop = delta.stop_reason.as_deref().map(stop).or(self.stop);
@@ -92,13 +118,33 @@ impl Reader {
                 }
             }
             "message_stop" => {
-                done = true;
+                self.tell_the_rest(write)?;
                 write(Piece::End { stop: self.stop.unwrap_or(Stop::End), stop_text: self.stop_text.as_deref(), usage: self.usage.usage() });
+                return Ok(true);
             }
-            // Pings, and whatever comes to be.
             _ => {}
         }
-        Ok(News { begun: self.begun, done })
+        Ok(false)
+    }
+
+    fn close(&mut self, write: &mut impl FnMut(Piece<'_>)) {
+        self.turns.end();
+        if self.told {
+            write(Piece::PartEnd);
+        }
+    }
+
+    /// Blocks that still wait when the message ends.
+    fn tell_the_rest(&mut self, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        self.turns.end();
+        while let Some(held) = self.turns.next() {
+            write(Piece::PartEnd);
+            for (_, data) in held {
+                self.one(&data, write)?;
+            }
+            self.turns.end();
+        }
+        Ok(())
     }
 
     /// A second beginning is that of a fallback inside the provider; the client has had the first already.
@@ -107,7 +153,9 @@ impl Reader {
         if let Some(usage) = message.usage {
             self.usage.take(usage.get().as_bytes());
         }
-        if !std::mem::replace(&mut self.begun, true) {
+        if std::mem::replace(&mut self.begun, true) {
+            self.close(write);
+        } else {
             message.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
             write(Piece::Begin {
                 id: message.id.as_deref().unwrap_or_default(),
@@ -148,6 +196,19 @@ impl Reader {
         if some(&delta.partial_json) {
             write(Piece::Arguments(delta.partial_json.as_deref().unwrap_or_default()));
         }
+    }
+}
+
+/// An event without a type is an error, where it holds one.
+fn unreadable(data: &[u8], error: &serde_json::Error) -> Fault {
+    #[derive(Deserialize)]
+    struct Failed<'a> {
+        #[serde(borrow)]
+        error: &'a RawValue,
+    }
+    match serde_json::from_slice::<Failed<'_>>(data) {
+        Ok(failed) if failed.error.get() != "null" => Fault::of_object(Surface::Messages, data),
+        _ => not_an_answer(&error.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::{write_part, write_text_block};
 use crate::json::{comma, write_list, write_text};
 use crate::passage::CannotSay;
 use crate::translate::chat::{Choice, Part, Request, Role, Turn, cannot, no_rare_but};
+use crate::translate::claude;
 
 /// Anthropic wants a limit; this one every model takes.
 const MAX_TOKENS: u64 = 4096;
@@ -17,7 +18,7 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     takes_files(request)?;
     out.extend_from_slice(b"{\"model\":");
     write_text(out, model);
-    out.extend_from_slice(format!(",\"max_tokens\":{}", request.max_tokens.unwrap_or(MAX_TOKENS).max(1)).as_bytes());
+    out.extend_from_slice(format!(",\"max_tokens\":{}", max_tokens(request, model)).as_bytes());
     write_conversation(request, out);
     if let Some(raw) = request.temperature {
         let value = std::str::from_utf8(raw).ok().and_then(|text| text.parse::<f64>().ok());
@@ -43,13 +44,19 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
         write_text(out, user);
         out.push(b'}');
     }
-    write_config(request, out)?;
+    write_config(request, model, out)?;
     write_tools(request, out);
     if request.stream {
         out.extend_from_slice(b",\"stream\":true");
     }
     out.push(b'}');
     Ok(())
+}
+
+/// What is thought is part of the limit: where nobody names one, thoughts leave it as it is for the rest.
+fn max_tokens(request: &Request<'_>, model: &str) -> u64 {
+    let thoughts = if request.effort.is_some() && claude::thinks_by_budget(model) { claude::BUDGET_MAX } else { 0 };
+    request.max_tokens.unwrap_or(MAX_TOKENS + thoughts).max(1)
 }
 
 fn takes_files(request: &Request<'_>) -> Result<(), CannotSay> {
@@ -61,17 +68,27 @@ fn takes_files(request: &Request<'_>) -> Result<(), CannotSay> {
     }
 }
 
-fn write_config(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+fn write_config(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
     let effort = match request.effort.as_deref() {
         None | Some("none") => None,
         Some(effort @ ("low" | "medium" | "high" | "xhigh" | "max")) => Some(effort),
         Some("minimal") => Some("low"),
         Some(_) => return cannot("reasoning_effort", "the target takes low, medium, high, xhigh, max or none"),
     };
-    // A model that must call a tool cannot think before it; the effort holds all the same.
-    if effort.is_some() && !matches!(request.choice, Some(Choice::Any | Choice::Named(_))) {
-        out.extend_from_slice(b",\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"}");
-    }
+    let effort = match effort {
+        Some(effort) if claude::thinks_by_budget(model) => {
+            if let Some(budget) = claude::budget(effort, request)? {
+                out.extend_from_slice(format!(",\"thinking\":{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}").as_bytes());
+            }
+            None
+        }
+        // A model that must call a tool cannot think before it; the effort holds all the same.
+        Some(_) if !matches!(request.choice, Some(Choice::Any | Choice::Named(_))) => {
+            out.extend_from_slice(b",\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"}");
+            effort
+        }
+        effort => effort,
+    };
     if effort.is_none() && request.schema.is_none() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::Surface;
 
-use super::{ToolCall, stop};
+use super::{ToolCall, failed, stop};
 use crate::fault::Fault;
 use crate::translate::chat::{Answer, Part, id_of_call};
 use crate::translate::not_an_answer;
@@ -51,6 +51,10 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         None => return Err(not_an_answer("it has no message")),
     };
     let message: Message<'_> = serde_json::from_str(message.get()).map_err(|error| not_an_answer(&error.to_string()))?;
+    let reason = answer.finish_reason.unwrap_or_default();
+    if let Some(fault) = failed(&reason, None) {
+        return Err(fault);
+    }
     let id = answer.id.unwrap_or_default();
     let mut parts: Vec<Part<'_>> = message.tool_plan.filter(|plan| !plan.is_empty()).map(Part::Plan).into_iter().collect();
     for block in message.content.into_iter().flatten() {
@@ -68,7 +72,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         model: Cow::Borrowed(""),
         parts,
         refusal: None,
-        stop: stop(answer.finish_reason.as_deref().unwrap_or_default(), called),
+        stop: stop(&reason, called),
         stop_text: None,
         usage: answer.usage.and_then(|usage| usage::of_cohere(usage.get().as_bytes())),
         id,

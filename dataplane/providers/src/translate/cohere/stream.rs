@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
-use super::{ToolCall, stop};
+use super::{ToolCall, failed, stop};
 use crate::fault::Fault;
-use crate::translate::chat::{News, Piece, id_of_call};
+use crate::translate::chat::{News, Piece, id_of_call, is_unknown};
 use crate::translate::not_an_answer;
+use crate::translate::turns::Turns;
 use crate::usage;
 
 #[derive(Deserialize)]
@@ -18,9 +19,36 @@ struct Event<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     id: Option<Cow<'a, str>>,
+    /// That of a content, or of a call: each are counted from 0.
+    #[serde(default)]
+    index: Option<u32>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
 }
+
+impl Event<'_> {
+    fn block(&self) -> Option<u64> {
+        let index = u64::from(self.index?);
+        match &*self.kind {
+            "content-start" | "content-delta" | "content-end" => Some(index * 2),
+            "tool-call-start" | "tool-call-delta" | "tool-call-end" => Some(index * 2 + 1),
+            _ => None,
+        }
+    }
+}
+
+/// Types of events that say something; citations, and whatever comes to be, are passed over.
+const KINDS: [&str; 9] = [
+    "message-start",
+    "content-start",
+    "content-delta",
+    "content-end",
+    "tool-plan-delta",
+    "tool-call-start",
+    "tool-call-delta",
+    "tool-call-end",
+    "message-end",
+];
 
 #[derive(Deserialize)]
 struct Delta<'a> {
@@ -59,6 +87,7 @@ pub(in crate::translate) struct Reader {
     begun: bool,
     id: String,
     calls: usize,
+    turns: Turns,
     usage: Option<Usage>,
     done: bool,
 }
@@ -68,7 +97,19 @@ impl Reader {
         if data.trim_ascii() == b"[DONE]" {
             return Ok(News { begun: self.begun, done: self.done });
         }
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
+        self.one(data, write)?;
+        while let Some(held) = self.turns.next() {
+            held.iter().try_for_each(|(_, data)| self.one(data, write))?;
+        }
+        Ok(News { begun: self.begun, done: self.done })
+    }
+
+    fn one(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        let event: Event<'_> = match serde_json::from_slice(data) {
+            Ok(event) => event,
+            Err(_) if is_unknown(data, &KINDS) => return Ok(()),
+            Err(error) => return Err(not_an_answer(&error.to_string())),
+        };
         if event.kind.is_empty() {
             return Err(Fault::of_object(Surface::CohereChat, data));
         }
@@ -77,6 +118,9 @@ impl Reader {
             event.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
             write(Piece::Begin { id: &self.id, model: "", usage: None });
         }
+        if !self.turns.is_due(event.block(), "", data)? {
+            return Ok(());
+        }
         let delta = event.delta;
         match &*event.kind {
             "content-start" | "content-delta" | "tool-plan-delta" | "tool-call-start" | "tool-call-delta" => {
@@ -84,12 +128,28 @@ impl Reader {
                     self.message(message, write)?;
                 }
             }
-            "content-end" | "tool-call-end" => write(Piece::PartEnd),
-            "message-end" => self.end(delta, write)?,
-            // Citations, and whatever comes to be.
+            "content-end" | "tool-call-end" => {
+                self.turns.end();
+                write(Piece::PartEnd);
+            }
+            "message-end" => {
+                self.tell_the_rest(write)?;
+                self.end(delta, write)?;
+            }
             _ => {}
         }
-        Ok(News { begun: self.begun, done: self.done })
+        Ok(())
+    }
+
+    /// Blocks that still wait when the message ends.
+    fn tell_the_rest(&mut self, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        self.turns.end();
+        while let Some(held) = self.turns.next() {
+            write(Piece::PartEnd);
+            held.iter().try_for_each(|(_, data)| self.one(data, write))?;
+            self.turns.end();
+        }
+        Ok(())
     }
 
     fn message(&mut self, message: Message<'_>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
@@ -124,9 +184,8 @@ impl Reader {
     fn end(&mut self, delta: Option<Delta<'_>>, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
         let delta = delta.ok_or_else(|| not_an_answer("its end tells no reason"))?;
         let reason = delta.finish_reason.unwrap_or_default();
-        if matches!(&*reason, "ERROR" | "TIMEOUT") {
-            let message = delta.error.unwrap_or(Cow::Borrowed("the answer ended with an error"));
-            return Err(Fault::new(snapshot::FailureClass::ServerError, message));
+        if let Some(fault) = failed(&reason, delta.error.as_deref()) {
+            return Err(fault);
         }
         self.usage = delta.usage.and_then(|usage| usage::of_cohere(usage.get().as_bytes()));
         self.done = true;

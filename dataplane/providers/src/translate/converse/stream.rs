@@ -12,12 +12,15 @@ use super::answer::Served;
 use super::stop;
 use crate::fault::Fault;
 use crate::translate::chat::{News, Piece, Stop, id_of_answer, id_of_call};
+use crate::translate::turns::Turns;
 use crate::translate::{anthropic, not_an_answer};
 use crate::usage;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
+    #[serde(default)]
+    content_block_index: Option<u64>,
     #[serde(borrow, default)]
     start: Option<Start<'a>>,
     #[serde(borrow, default)]
@@ -70,6 +73,9 @@ struct Thought<'a> {
     redacted_content: Option<Cow<'a, str>>,
 }
 
+/// Kinds of frames that say something; whatever comes to be is passed over.
+const KINDS: [&str; 6] = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"];
+
 /// Reads events. The tokens come after the reason to stop or before it: the answer ends when both were told, or when the
 /// stream ends after the reason.
 #[derive(Debug, Default)]
@@ -77,6 +83,7 @@ pub(in crate::translate) struct Reader {
     begun: bool,
     id: String,
     calls: usize,
+    turns: Turns,
     stop: Option<Stop>,
     usage: Option<Usage>,
     ended: bool,
@@ -100,26 +107,56 @@ impl Reader {
         if kind == "chunk" {
             return self.native(data, write);
         }
+        self.one(kind, data, write)?;
+        while let Some(held) = self.turns.next() {
+            held.iter().try_for_each(|(kind, data)| self.one(kind, data, write))?;
+        }
+        let done = self.stop.is_some() && self.usage.is_some() && self.finish(write);
+        Ok(News { begun: self.begun, done })
+    }
+
+    fn one(&mut self, kind: &str, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        if !KINDS.contains(&kind) {
+            return Ok(());
+        }
         let event: Event<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
         if !self.begun && matches!(kind, "messageStart" | "contentBlockStart" | "contentBlockDelta") {
             self.begun = true;
             self.id = id_of_answer(data);
             write(Piece::Begin { id: &self.id, model: "", usage: None });
         }
+        if !self.turns.is_due(event.content_block_index, kind, data)? {
+            return Ok(());
+        }
         match kind {
             "contentBlockStart" => self.start(event.start, write),
             "contentBlockDelta" => delta(event.delta, write),
-            "contentBlockStop" => write(Piece::PartEnd),
-            "messageStop" => self.stop = Some(stop(event.stop_reason.as_deref().unwrap_or_default(), self.calls > 0)),
+            "contentBlockStop" => {
+                self.turns.end();
+                write(Piece::PartEnd);
+            }
+            "messageStop" => {
+                self.tell_the_rest(write)?;
+                self.stop = Some(stop(event.stop_reason.as_deref().unwrap_or_default(), self.calls > 0));
+            }
             "metadata" => {
                 let told = event.usage.and_then(|usage| usage::of_converse(usage.get().as_bytes()));
                 self.usage = usage::served(told, event.service_tier.as_ref().map(|tier| &*tier.kind)).or(self.usage);
             }
-            // Whatever comes to be.
             _ => {}
         }
-        let done = self.stop.is_some() && self.usage.is_some() && self.finish(write);
-        Ok(News { begun: self.begun, done })
+        Ok(())
+    }
+
+    /// Blocks that still wait when the message ends.
+    fn tell_the_rest(&mut self, write: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        self.turns.end();
+        while let Some(held) = self.turns.next() {
+            write(Piece::PartEnd);
+            held.iter().try_for_each(|(kind, data)| self.one(kind, data, write))?;
+            self.turns.end();
+        }
+        Ok(())
     }
 
     fn native(&mut self, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {

@@ -1,11 +1,20 @@
 //! Requests, written.
 
+use std::borrow::Cow;
+
 use crate::json::{comma, write_list, write_text};
 use crate::passage::CannotSay;
-use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot, no_rare_but};
+use crate::translate::chat::{Choice, Image, Part, Request, Role, Turn, cannot, fingerprint, no_rare_but, safe_id};
+use crate::translate::claude;
 
 /// Said to a model that must call no tool, and must be offered the tools of the calls before.
 const CALL_NONE: &str = "Answer in words; do not call any tool.";
+
+/// Stands in for words of the user where the target wants some: it takes no blank text.
+const USER_SAYS: &str = ".";
+
+/// Ids of calls are no longer.
+const ID_MAX: usize = 64;
 
 /// Writes a request. The model stands in the path, and decides about what Converse itself has no word for.
 pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result<(), CannotSay> {
@@ -22,8 +31,17 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
     out.extend_from_slice(b"{\"messages\":[");
     let mut writer = Writer { documents: 0 };
     let mut written = 0;
-    for turn in &request.turns {
-        writer.turn(turn, &mut written, out)?;
+    let told = |turn: &&Turn<'_>| turn.parts.iter().any(is_told);
+    if request.turns.iter().find(told).is_none_or(|turn| turn.role == Role::Assistant) {
+        // The target takes no conversation without a turn, and none that the model begins.
+        out.extend_from_slice(b"{\"role\":\"user\",\"content\":[");
+        write_block("text", USER_SAYS, out);
+        out.extend_from_slice(b"]}");
+        written = 1;
+    }
+    let last = request.turns.iter().rposition(|turn| told(&turn));
+    for (place, turn) in request.turns.iter().enumerate() {
+        writer.turn(turn, Some(place) == last, &mut written, out)?;
     }
     out.push(b']');
     let history = request.turns.iter().flat_map(|turn| &turn.parts).any(|part| matches!(part, Part::Call { .. } | Part::Result { .. }));
@@ -81,7 +99,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn turn(&mut self, turn: &Turn<'_>, written: &mut usize, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+    fn turn(&mut self, turn: &Turn<'_>, last: bool, written: &mut usize, out: &mut Vec<u8>) -> Result<(), CannotSay> {
         let start = out.len();
         comma(*written, out);
         out.extend_from_slice(if turn.role == Role::User {
@@ -91,10 +109,15 @@ impl Writer {
         });
         let first = out.len();
         let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
-        for part in results.into_iter().chain(rest) {
+        // The beginning of an answer that the model is to go on with may not end in white space.
+        let begun = rest.iter().rposition(|part| is_told(part)).filter(|_| last && turn.role == Role::Assistant);
+        let rest = rest.into_iter().enumerate().map(|(place, part)| (part, Some(place) == begun));
+        for (part, open_ended) in results.into_iter().map(|part| (part, false)).chain(rest) {
             let before = out.len();
             comma(usize::from(before > first), out);
-            if !self.part(part, out)? {
+            if let (Part::Text { text, .. }, true) = (part, open_ended) {
+                write_block("text", text.trim_end(), out);
+            } else if !self.part(part, out)? {
                 out.truncate(before);
             }
         }
@@ -109,8 +132,10 @@ impl Writer {
 
     /// Writes a part; false when there is nothing of it that the target takes.
     fn part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<bool, CannotSay> {
+        if !is_told(part) {
+            return Ok(false);
+        }
         match part {
-            Part::Text { text, .. } if text.trim().is_empty() => return Ok(false),
             Part::Text { text, cache } => {
                 write_block("text", text, out);
                 write_cache(*cache, out);
@@ -119,7 +144,7 @@ impl Writer {
             Part::File { media_type, data, name: _ } => self.document(media_type, data, out)?,
             Part::Call { id, name, input, .. } => {
                 out.extend_from_slice(b"{\"toolUse\":{\"toolUseId\":");
-                write_text(out, id);
+                write_text(out, &fit_id(id));
                 out.extend_from_slice(b",\"name\":");
                 write_text(out, name);
                 out.extend_from_slice(b",\"input\":");
@@ -127,11 +152,11 @@ impl Writer {
                 out.extend_from_slice(b"}}");
             }
             Part::Result { id, parts, is_error } => self.result(id, parts, *is_error, out)?,
-            Part::Thinking { text, signature: Some(signature) } if !signature.is_empty() => {
+            Part::Thinking { text, signature } => {
                 out.extend_from_slice(b"{\"reasoningContent\":{\"reasoningText\":{\"text\":");
                 write_text(out, text);
                 out.extend_from_slice(b",\"signature\":");
-                write_text(out, signature);
+                write_text(out, signature.as_deref().unwrap_or_default());
                 out.extend_from_slice(b"}}}");
             }
             Part::Redacted { data } => {
@@ -139,15 +164,14 @@ impl Writer {
                 write_text(out, data);
                 out.extend_from_slice(b"}}");
             }
-            // Thoughts are taken back only with the seal that the target gave them.
-            Part::Thinking { .. } | Part::Plan(_) => return Ok(false),
+            Part::Plan(_) => return Ok(false),
         }
         Ok(true)
     }
 
     fn result(&mut self, id: &str, parts: &[Part<'_>], is_error: bool, out: &mut Vec<u8>) -> Result<(), CannotSay> {
         out.extend_from_slice(b"{\"toolResult\":{\"toolUseId\":");
-        write_text(out, id);
+        write_text(out, &fit_id(id));
         out.extend_from_slice(b",\"content\":[");
         let first = out.len();
         for part in parts {
@@ -187,6 +211,23 @@ impl Writer {
         out.extend_from_slice(b"}}}");
         Ok(())
     }
+}
+
+/// Whether the target takes anything of a part.
+fn is_told(part: &Part<'_>) -> bool {
+    match part {
+        Part::Text { text, .. } => !text.trim().is_empty(),
+        // Thoughts are taken back only with the seal that the target gave them.
+        Part::Thinking { signature, .. } => signature.as_ref().is_some_and(|signature| !signature.is_empty()),
+        Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } | Part::Redacted { .. } => true,
+        Part::Plan(_) => false,
+    }
+}
+
+/// An id that the target takes. The same id always gives the same, and two never give one.
+fn fit_id(id: &str) -> Cow<'_, str> {
+    let id = safe_id(id);
+    if id.len() <= ID_MAX { id } else { Cow::Owned(format!("call_{}", fingerprint(id.as_bytes()))) }
 }
 
 fn write_image(image: &Image<'_>, out: &mut Vec<u8>) -> Result<(), CannotSay> {
@@ -286,9 +327,8 @@ enum Family {
 }
 
 fn family(model: &str) -> Family {
-    const BUDGET: [&str; 8] = ["3-7", "sonnet-4-2", "opus-4-2", "opus-4-1", "sonnet-4-5", "opus-4-5", "haiku-4-5", "3-5"];
     if model.contains("claude") {
-        return if BUDGET.iter().any(|word| model.contains(word)) { Family::ClaudeWithBudget } else { Family::Claude };
+        return if claude::thinks_by_budget(model) { Family::ClaudeWithBudget } else { Family::Claude };
     }
     if model.contains("nova-2") {
         return Family::Nova;
@@ -309,21 +349,13 @@ fn write_fields(request: &Request<'_>, model: &str, out: &mut Vec<u8>) -> Result
             (_, effort) if !["minimal", "low", "medium", "high", "xhigh", "max"].contains(&effort) => {
                 return cannot("reasoning_effort", "the target takes minimal, low, medium, high, xhigh, max or none");
             }
-            // A model that must call a tool cannot think before it.
-            (Family::ClaudeWithBudget | Family::Claude, _) if forced => {}
             (Family::ClaudeWithBudget, effort) => {
-                let wanted = match effort {
-                    "minimal" | "low" => 1024,
-                    "medium" => 4096,
-                    _ => 16_384,
-                };
-                // The budget must be below the limit of the answer.
-                let budget = request.max_tokens.map_or(wanted, |max| wanted.min(max.saturating_sub(1)));
-                if budget < 1024 {
-                    return cannot("max_tokens", "with thoughts the target takes more than 1024");
+                if let Some(budget) = claude::budget(effort, request)? {
+                    fields.push(format!("\"thinking\":{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}"));
                 }
-                fields.push(format!("\"thinking\":{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}"));
             }
+            // A model that must call a tool cannot think before it.
+            (Family::Claude, _) if forced => {}
             (Family::Claude, effort) => {
                 let effort = if effort == "minimal" { "low" } else { effort };
                 fields.push(format!(

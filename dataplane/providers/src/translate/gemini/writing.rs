@@ -23,9 +23,13 @@ pub(in crate::translate) fn write_request(request: &Request<'_>, model: &str, ou
         return cannot("stop", "the target takes at most five");
     }
     out.extend_from_slice(b"{\"contents\":[");
-    let names = names_of_calls(request);
-    let writer = Writer { names: &names, generation: generation(model) };
+    let mut writer = Writer { calls: BTreeMap::new(), made: 0, generation: generation(model) };
     let mut written = 0;
+    if request.turns.iter().find(|turn| !is_silent(turn)).is_some_and(|turn| turn.role == Role::Assistant) {
+        // The target takes no conversation that the model begins.
+        out.extend_from_slice(b"{\"role\":\"user\",\"parts\":[{\"text\":\" \"}]}");
+        written = 1;
+    }
     for turn in &request.turns {
         writer.turn(turn, &mut written, out)?;
     }
@@ -58,26 +62,39 @@ fn generation(model: &str) -> u32 {
     digits.parse().unwrap_or(0)
 }
 
-/// The names of calls by their ids: a result is told by the name.
-fn names_of_calls<'r>(request: &'r Request<'_>) -> BTreeMap<&'r str, &'r str> {
-    let calls = request.turns.iter().flat_map(|turn| &turn.parts);
-    calls.filter_map(|part| if let Part::Call { id, name, .. } = part { Some((&**id, &**name)) } else { None }).collect()
+/// Whether nothing of a turn is told.
+fn is_silent(turn: &Turn<'_>) -> bool {
+    turn.parts.iter().all(|part| match part {
+        Part::Text { text, .. } => text.is_empty(),
+        Part::Thinking { .. } | Part::Redacted { .. } | Part::Plan(_) => true,
+        Part::Image(_) | Part::File { .. } | Part::Call { .. } | Part::Result { .. } => false,
+    })
 }
 
 struct Writer<'r> {
-    names: &'r BTreeMap<&'r str, &'r str>,
+    /// Calls so far by their ids, each with its place and its name: a result is told by the name. Where an id is used again,
+    /// the last call before a result is meant.
+    calls: BTreeMap<&'r str, (usize, &'r str)>,
+    made: usize,
     generation: u32,
 }
 
-impl Writer<'_> {
-    fn turn(&self, turn: &Turn<'_>, written: &mut usize, out: &mut Vec<u8>) -> Result<(), CannotSay> {
+impl<'r> Writer<'r> {
+    fn turn(&mut self, turn: &'r Turn<'_>, written: &mut usize, out: &mut Vec<u8>) -> Result<(), CannotSay> {
         let start = out.len();
         comma(*written, out);
         out.extend_from_slice(if turn.role == Role::User { b"{\"role\":\"user\",\"parts\":[" } else { b"{\"role\":\"model\",\"parts\":[" });
         let mut parts = 0;
         let mut first_call = true;
-        // Results come first: the target counts them against the calls before.
-        let (results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
+        // Results come first, in the order of the calls before: the target counts them against those.
+        let (mut results, rest): (Vec<_>, Vec<_>) = turn.parts.iter().partition(|part| matches!(part, Part::Result { .. }));
+        results.sort_by_key(|part| if let Part::Result { id, .. } = part { self.calls.get(&**id).map(|(place, _)| *place) } else { None });
+        for part in &turn.parts {
+            if let Part::Call { id, name, .. } = part {
+                self.made += 1;
+                self.calls.insert(id, (self.made, name));
+            }
+        }
         for part in results.into_iter().chain(rest) {
             let before = out.len();
             comma(parts, out);
@@ -149,7 +166,7 @@ impl Writer<'_> {
 
     /// A result is an object; what else it holds (images) stands beside it.
     fn result(&self, id: &str, parts: &[Part<'_>], is_error: bool, out: &mut Vec<u8>) -> Result<(), CannotSay> {
-        let Some(name) = self.names.get(id) else {
+        let Some((_, name)) = self.calls.get(id) else {
             return cannot("messages[].tool_call_id", &format!("no call before it has the id `{id}`"));
         };
         out.extend_from_slice(b"{\"functionResponse\":{");

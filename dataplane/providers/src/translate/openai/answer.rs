@@ -18,6 +18,8 @@ struct AnswerBody<'a> {
     #[serde(borrow, default)]
     id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    object: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     choices: Option<Vec<AnswerChoice<'a>>>,
@@ -53,7 +55,7 @@ struct AnswerMessage<'a> {
 
 pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault> {
     let answer: AnswerBody<'_> = serde_json::from_slice(body).map_err(|error| not_an_answer(&error.to_string()))?;
-    if answer.error.is_some() {
+    if answer.error.is_some() || answer.object.as_deref() == Some("error") {
         return Err(Fault::of_object(Surface::ChatCompletions, body));
     }
     let Some(choice) = answer.choices.into_iter().flatten().next() else { return Err(not_an_answer("it has no choices")) };

@@ -18,6 +18,8 @@ struct Chunk<'a> {
     #[serde(borrow, default)]
     id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    object: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
@@ -152,7 +154,7 @@ impl Reader {
             return Ok(News { begun: self.begun, done: true });
         }
         let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|error| not_an_answer(&error.to_string()))?;
-        if chunk.error.is_some() {
+        if chunk.error.is_some() || chunk.object.as_deref() == Some("error") {
             return Err(Fault::of_object(Surface::ChatCompletions, data));
         }
         let told = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
