@@ -268,7 +268,7 @@ impl Passage {
         match self {
             Self::Same(same) => same.read_whole(body),
             Self::Translated(translated) => {
-                let mended = match Mender::of_whole(&translated.quirks) {
+                let mended = match Mender::of_whole(&translated.quirks, "") {
                     Some(mut mender) => mender.mend(&body)?,
                     None => None,
                 };
@@ -314,7 +314,7 @@ impl Passage {
                     | Surface::Transcriptions
                     | Surface::Translations
                     | Surface::CohereRerank
-                    | Surface::Files => Framing::Events(Frames::default(), Mender::of_stream(quirks, true).map(Box::new)),
+                    | Surface::Files => Framing::Events(Frames::default(), Mender::of_stream(quirks, true, "").map(Box::new)),
                 };
                 Reader::Translated { framing, stream: Box::new(translation.stream()), stopped: false }
             }

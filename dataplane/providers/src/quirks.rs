@@ -4,6 +4,7 @@
 //! Bytes that no quirk concerns pass as they are, and so does every answer of a server without quirks.
 
 mod asked;
+mod called;
 mod counted;
 mod told;
 
@@ -64,4 +65,9 @@ fn value_of<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, Wrong>
         Ok(())
     })?;
     Ok(found)
+}
+
+/// Whether a field is there, and not null.
+fn is_told(object: &[u8], name: &str) -> Result<bool, Wrong> {
+    Ok(value_of(object, name)?.is_some_and(|value| value != b"null"))
 }

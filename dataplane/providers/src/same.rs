@@ -44,6 +44,7 @@ pub struct Same {
     hide_usage: bool,
     /// Where the target differs from the dialect; of chat alone.
     quirks: BTreeSet<Quirk>,
+    model: String,
     dropped: Vec<String>,
     raw: Raw,
     sealing: Sealing,
@@ -74,6 +75,7 @@ impl Same {
             request,
             hide_usage,
             quirks,
+            model: upstream_model.to_owned(),
             dropped,
             raw: Raw::of(surface, head),
             sealing: Sealing::default(),
@@ -88,6 +90,7 @@ impl Same {
             request: Vec::new(),
             hide_usage: false,
             quirks: BTreeSet::new(),
+            model: String::new(),
             dropped: Vec::new(),
             raw: Raw::of(surface, &form.head),
             sealing: Sealing::default(),
@@ -121,10 +124,7 @@ impl Same {
     }
 
     pub(crate) fn read_whole(&self, body: Bytes) -> Result<Whole, Fault> {
-        let mended = match Mender::of_whole(&self.quirks) {
-            Some(mut mender) => mender.mend(&body)?,
-            None => None,
-        };
+        let mended = Mender::of_whole(&self.quirks, &self.model).map_or(Ok(None), |mut mender| mender.mend(&body))?;
         let body = mended.map_or(body, Bytes::from);
         let facts = read_object(self.surface, &body)?;
         let body = self.sealing.answer(&body).map_or(body, Bytes::from);
@@ -137,7 +137,7 @@ impl Same {
             hide_usage: self.hide_usage,
             events: 0,
             frames: Frames::default(),
-            mender: Mender::of_stream(&self.quirks, !self.hide_usage),
+            mender: Mender::of_stream(&self.quirks, !self.hide_usage, &self.model),
             sealing: self.sealing.clone(),
             facts: Facts::default(),
             anthropic: AnthropicUsage::default(),

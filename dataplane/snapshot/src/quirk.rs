@@ -37,7 +37,7 @@ pub enum Quirk {
     NoJsonSchema,
     /// Takes no `service_tier`.
     NoServiceTier,
-    /// Takes no fields that say nothing to a model: `user`, `metadata`, `store`, `safety_identifier`, `prompt_cache_key`,
+    /// Takes no fields that say nothing to a model: `user`, `metadata`, `store`, `safety_identifier`,
     /// `prompt_cache_retention`, and `name` of a message. They are left out.
     NoLabels,
     /// Takes ids of tool calls of nine letters and digits only.
@@ -48,9 +48,9 @@ pub enum Quirk {
     Reasoning,
     /// Has reasons to finish that OpenAI does not have, or none where tools are called.
     FinishReasons,
-    /// Tells tool calls without ids, or with one index for all.
+    /// Tells tool calls without ids, with one index for all, without their type, or without arguments where there are none.
     CallIds,
-    /// Counts thoughts in the total alone, not among the answer's tokens.
+    /// Counts thoughts, or the sounds of a prompt, in the total alone: they are told among the answer's or the prompt's tokens.
     ReasoningApart,
     /// Tells the usage of a stream in `x_groq`.
     UsageInXGroq,
@@ -58,8 +58,8 @@ pub enum Quirk {
     ErrorsInAnswers,
     /// Tells what the cache gave beside the details of the prompt's tokens: it is told among them.
     CachedApart,
-    /// Tells chunks in a form of its own: a role in each, usage beside a choice, another object, no id. They are told in
-    /// OpenAI's, with the usage in a chunk of its own at the end.
+    /// Tells chunks in a form of its own: a role in each or in none, usage beside a choice, another object, no id, no model.
+    /// They are told in OpenAI's, with the usage in a chunk of its own at the end.
     LooseChunks,
 }
 

@@ -14,7 +14,7 @@ use crate::passage::CannotSay;
 const CANNOT: &str = "the provider does not take it; leave it out, or let its LLMProvider say `unsupportedFields: Drop`";
 
 /// Fields that say nothing to a model.
-const LABELS: [&str; 6] = ["user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"];
+const LABELS: [&str; 5] = ["user", "metadata", "store", "safety_identifier", "prompt_cache_retention"];
 
 /// A request as it is sent.
 #[derive(Debug)]

@@ -14,10 +14,14 @@ pub(super) fn usage(quirks: &BTreeSet<Quirk>, raw: &[u8]) -> Option<Vec<u8>> {
     cached.or(apart)
 }
 
-/// Thoughts that the total alone counts are told among the answer's tokens.
+/// Thoughts that the total alone counts are told among the answer's tokens, and sounds among the prompt's.
 fn thoughts_among(raw: &[u8]) -> Option<Vec<u8>> {
-    let count = |name| value(raw, name).and_then(|raw| std::str::from_utf8(raw).ok()?.parse::<u64>().ok());
-    let (prompt, completion, total) = (count("prompt_tokens")?, count("completion_tokens")?, count("total_tokens")?);
+    let count = |raw, name| value(raw, name).and_then(|raw| std::str::from_utf8(raw).ok()?.parse::<u64>().ok());
+    let (prompt, completion, total) = (count(raw, "prompt_tokens")?, count(raw, "completion_tokens")?, count(raw, "total_tokens")?);
+    let sound = value(raw, "prompt_tokens_details").and_then(|details| count(details, "audio_tokens")).unwrap_or(0);
+    if sound > 0 && total.checked_sub(prompt)?.checked_sub(completion) == Some(sound) {
+        return with(raw, "prompt_tokens", prompt.saturating_add(sound).to_string().as_bytes());
+    }
     let told = total.checked_sub(prompt).filter(|told| *told > completion)?;
     with(raw, "completion_tokens", told.to_string().as_bytes())
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 use snapshot::{FailureClass, Quirk};
 
-use super::{Object, counted, value_of};
+use super::called::Call;
+use super::{Object, counted, is_told, value_of};
 use crate::fault::Fault;
 use crate::json::{Kind, Scanner, Wrong, comma, write_text};
 use crate::translate::{id_of_call, thoughts_and_words};
@@ -24,6 +25,8 @@ pub(crate) struct Mender {
     service: Vec<u8>,
     /// The last usage that stood beside a choice.
     usage: Option<Vec<u8>>,
+    /// The model that was asked for.
+    asked: String,
 }
 
 /// What is read.
@@ -38,31 +41,32 @@ enum Reads {
 
 /// What was seen of one choice.
 #[derive(Debug, Default)]
-struct Choice {
+pub(super) struct Choice {
     index: u64,
     begun: bool,
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
     called: bool,
     /// A reason to finish was told, or an empty text in its place.
     finished: bool,
     blank: bool,
 }
 
-#[derive(Debug, Default)]
-struct Call {
-    /// Whatever the server says of its place.
-    index: u64,
-    id: String,
-    argued: bool,
+/// More choices, and more calls of one, are not followed.
+pub(super) const FOLLOWED_MAX: usize = 1024;
+
+/// What a message or delta is of its choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Piece,
+    /// The piece beside the reason to finish.
+    Last,
 }
 
-/// More choices, and more calls of one, are not followed.
-const FOLLOWED_MAX: usize = 1024;
-
 /// Whether a value was told otherwise than it stood.
-type Changed = bool;
+pub(super) type Changed = bool;
 
-enum Stop {
+pub(super) enum Stop {
     Wrong,
     Fault(Fault),
 }
@@ -75,22 +79,22 @@ impl From<Wrong> for Stop {
 
 impl Mender {
     /// Reads one answer. `None`: nothing of it is told otherwise.
-    pub(crate) fn of_whole(quirks: &BTreeSet<Quirk>) -> Option<Self> {
-        Self::new(quirks, Reads::Whole)
+    pub(crate) fn of_whole(quirks: &BTreeSet<Quirk>, asked: &str) -> Option<Self> {
+        Self::new(quirks, Reads::Whole, asked)
     }
 
     /// Reads a stream, of which the client is to see the usage, or not.
-    pub(crate) fn of_stream(quirks: &BTreeSet<Quirk>, tells_usage: bool) -> Option<Self> {
-        Self::new(quirks, Reads::Stream { tells_usage })
+    pub(crate) fn of_stream(quirks: &BTreeSet<Quirk>, tells_usage: bool, asked: &str) -> Option<Self> {
+        Self::new(quirks, Reads::Stream { tells_usage }, asked)
     }
 
-    fn new(quirks: &BTreeSet<Quirk>, reads: Reads) -> Option<Self> {
+    fn new(quirks: &BTreeSet<Quirk>, reads: Reads, asked: &str) -> Option<Self> {
         let quirks: BTreeSet<Quirk> = quirks.iter().copied().filter(|quirk| !quirk.is_of_requests()).collect();
         if quirks.is_empty() {
             return None;
         }
         let (choices, id, model, created, service, usage) = Default::default();
-        Some(Self { quirks, reads, choices, id, model, created, service, usage })
+        Some(Self { quirks, reads, choices, id, model, created, service, usage, asked: asked.to_owned() })
     }
 
     fn has(&self, quirk: Quirk) -> bool {
@@ -161,7 +165,7 @@ impl Mender {
         Scanner::new(json).object(|scanner, key| {
             let kind = scanner.kind()?;
             let raw = &json[scanner.skip()?];
-            if loose && (key.is("id") || key.is("object")) {
+            if loose && (key.is("id") || key.is("object") || key.is("model") && raw == b"\"\"") {
                 return Ok(());
             }
             if key.is("id") || key.is("model") || key.is("created") {
@@ -220,7 +224,7 @@ impl Mender {
         Ok(changed)
     }
 
-    /// An id that does not change, of our own where there is none, and what kind of object it is.
+    /// An id that does not change, of our own where there is none, what kind of object it is, and a model where its name is blank.
     fn formal_head(&mut self, json: &[u8], object: &mut Object<'_>) -> Result<Changed, Wrong> {
         let (id, kind) = (value_of(json, "id")?.filter(|id| !matches!(*id, b"\"\"" | b"null")), value_of(json, "object")?);
         match id {
@@ -233,6 +237,12 @@ impl Mender {
         let formal: &[u8] = if self.reads == Reads::Whole { b"\"chat.completion\"" } else { b"\"chat.completion.chunk\"" };
         object.named("id").extend_from_slice(&self.id);
         object.named("object").extend_from_slice(formal);
+        if value_of(json, "model")? == Some(b"\"\"") {
+            self.model.clear();
+            write_text(&mut self.model, &self.asked);
+            object.named("model").extend_from_slice(&self.model);
+            return Ok(true);
+        }
         Ok(id != Some(&self.id) || kind != Some(formal))
     }
 
@@ -268,13 +278,20 @@ impl Mender {
         };
         let mut changed = false;
         let mut reason_at_last = None;
+        let ends = value_of(raw, "finish_reason")?.is_some_and(|reason| reason != b"null");
         let mut object = Object::open(out);
         Scanner::new(raw).object(|scanner, key| {
             let kind = scanner.kind()?;
             let value = &raw[scanner.skip()?];
             if (key.is("message") || key.is("delta")) && kind == Kind::Object {
-                let whole = key.is("message");
-                changed |= self.message(place, whole, value, object.key(key.raw))?;
+                let part = if key.is("message") {
+                    Part::Whole
+                } else if ends {
+                    Part::Last
+                } else {
+                    Part::Piece
+                };
+                changed |= self.message(place, part, value, object.key(key.raw))?;
             } else if key.is("finish_reason") && kind == Kind::Text && self.has(Quirk::FinishReasons) {
                 // Told last, when it is known whether tools are called.
                 reason_at_last = Some((key.raw, value));
@@ -317,18 +334,20 @@ impl Mender {
         })
     }
 
-    fn message(&mut self, place: usize, whole: bool, raw: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
+    fn message(&mut self, place: usize, part: Part, raw: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
         let mut changed = false;
         let mut thoughts = None;
         let mut thoughts_told = false;
-        let begun = !whole && std::mem::replace(&mut self.choices[place].begun, true);
+        let begun = part != Part::Whole && std::mem::replace(&mut self.choices[place].begun, true);
         let role_told = begun && self.has(Quirk::LooseChunks);
+        let role_missing = !begun && part != Part::Whole && self.has(Quirk::LooseChunks) && !is_told(raw, "role")?;
+        let mut calls_told = false;
         let mut object = Object::open(out);
         Scanner::new(raw).object(|scanner, key| {
             let kind = scanner.kind()?;
             let value = &raw[scanner.skip()?];
             thoughts_told |= key.is("reasoning_content") && kind == Kind::Text;
-            if role_told && key.is("role") {
+            if (role_told || role_missing) && key.is("role") {
                 changed = true;
                 return Ok(());
             }
@@ -346,12 +365,20 @@ impl Mender {
                 thoughts = Some(value.to_vec());
             }
             if key.is("tool_calls") && kind == Kind::Array {
-                changed |= self.calls(place, whole, value, object.key(key.raw))?;
+                calls_told = true;
+                changed |= self.calls(place, part, value, object.key(key.raw))?;
                 return Ok(());
             }
             object.field(key.raw, value);
             Ok::<(), Stop>(())
         })?;
+        if role_missing {
+            changed = true;
+            object.text("role", "assistant");
+        }
+        if !calls_told && part == Part::Last && self.choices[place].calls.iter().any(|call| !call.argued) {
+            changed |= self.calls(place, part, b"[]", object.named("tool_calls"))?;
+        }
         if let Some(thoughts) = thoughts.filter(|_| !thoughts_told) {
             changed = true;
             object.named("reasoning_content").extend_from_slice(&thoughts);
@@ -360,7 +387,7 @@ impl Mender {
         Ok(changed)
     }
 
-    fn calls(&mut self, place: usize, whole: bool, raw: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
+    fn calls(&mut self, place: usize, part: Part, raw: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
         let numbers = self.has(Quirk::CallIds);
         let choice = &mut self.choices[place];
         let mut changed = false;
@@ -376,51 +403,19 @@ impl Mender {
                 out.extend_from_slice(call);
                 return Ok(());
             }
-            changed |= choice.call(whole, call, &self.id, out)?;
+            changed |= choice.call(part == Part::Whole, call, &self.id, out)?;
             Ok::<(), Stop>(())
         })?;
+        // Arguments are an object, also where there are none.
+        for (index, call) in choice.calls.iter_mut().enumerate().filter(|(_, call)| part == Part::Last && !call.argued) {
+            call.argued = true;
+            changed = true;
+            comma(at, out);
+            at += 1;
+            out.extend_from_slice(format!("{{\"index\":{index},\"function\":{{\"arguments\":\"{{}}\"}}}}").as_bytes());
+        }
         out.push(b']');
         Ok(changed)
-    }
-}
-
-impl Choice {
-    /// Gives a call its id, and in a stream its number.
-    fn call(&mut self, whole: bool, raw: &[u8], answer: &[u8], out: &mut Vec<u8>) -> Result<Changed, Stop> {
-        let text = |raw: Option<&[u8]>| raw.and_then(|raw| serde_json::from_slice::<String>(raw).ok()).unwrap_or_default();
-        let function = value_of(raw, "function")?.filter(|raw| raw.starts_with(b"{")).unwrap_or(b"{}");
-        let (id, name) = (text(value_of(raw, "id")?), text(value_of(function, "name")?));
-        let argued = !text(value_of(function, "arguments")?).is_empty();
-        let index = value_of(raw, "index")?.and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok()).unwrap_or(0);
-        let known = self.calls.iter().rposition(|call| call.index == index).filter(|_| !whole);
-        let follows = |call: &Call| !name.is_empty() && if id.is_empty() { call.argued } else { id != call.id };
-        let begins = known.is_none_or(|place| follows(&self.calls[place]));
-        let place = match known.filter(|_| !begins) {
-            Some(place) => place,
-            None if self.calls.len() >= FOLLOWED_MAX => return Err(Stop::Wrong),
-            None => {
-                self.calls.push(Call { index, id: id.clone(), argued: false });
-                self.calls.len() - 1
-            }
-        };
-        self.calls[place].argued |= argued;
-        let mut object = Object::open(out);
-        if !whole {
-            object.named("index").extend_from_slice(place.to_string().as_bytes());
-        }
-        if begins {
-            let given = if id.is_empty() { id_of_call("", &String::from_utf8_lossy(answer), place) } else { Cow::Borrowed(&*id) };
-            object.text("id", &given);
-        }
-        Scanner::new(raw).object::<Wrong>(|scanner, key| {
-            let value = &raw[scanner.skip()?];
-            if !key.is("index") && !key.is("id") {
-                object.field(key.raw, value);
-            }
-            Ok(())
-        })?;
-        object.close();
-        Ok(true)
     }
 }
 

@@ -260,10 +260,10 @@ pub(super) fn safe_id<'a>(id: &'a str) -> Cow<'a, str> {
     Cow::Owned(format!("{plain}_{}", fingerprint(id.as_bytes())))
 }
 
-/// The id of a call that an answer makes. A server that gives none gets one of ours: calls are told apart by it, in this
-/// answer and among those before it in the conversation.
+/// The id of a call that an answer makes, as the server gave it. One that gives none gets one of ours: calls are told apart by
+/// it, in this answer and among those before it in the conversation.
 pub(crate) fn id_of_call<'a>(id: &'a str, answer: &str, place: usize) -> Cow<'a, str> {
-    if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { safe_id(id) }
+    if id.is_empty() { Cow::Owned(format!("call_{}", fingerprint(format!("{answer}/{place}").as_bytes()))) } else { Cow::Borrowed(id) }
 }
 
 /// Whether an event that cannot be read is of a type that nobody here knows, and says nothing of a failure: it is passed over.

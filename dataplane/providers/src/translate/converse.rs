@@ -34,6 +34,11 @@ struct ReasoningText<'a> {
     signature: Option<Cow<'a, str>>,
 }
 
+/// Whether a tool of this type is one that the provider runs itself.
+fn is_the_providers(kind: Option<&str>) -> bool {
+    kind == Some("server_tool_use")
+}
+
 fn stop(reason: &str, called: bool) -> Stop {
     match reason {
         "max_tokens" | "model_context_window_exceeded" => Stop::Length,

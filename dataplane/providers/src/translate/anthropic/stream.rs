@@ -10,7 +10,7 @@ use super::answer::{StopDetails, stop, stop_reason, write_usage};
 use super::{Block, SEAL};
 use crate::fault::Fault;
 use crate::json::write_text;
-use crate::translate::chat::{News, Piece, Stop, id_of_call, is_unknown};
+use crate::translate::chat::{News, Piece, Stop, id_of_call, is_unknown, safe_id};
 use crate::translate::not_an_answer;
 use crate::translate::turns::Turns;
 use crate::usage::AnthropicUsage;
@@ -72,6 +72,8 @@ pub(in crate::translate) struct Reader {
     turns: Turns,
     /// The block under way is one that the client can be told of.
     told: bool,
+    /// The input that the call under way began with, until pieces of it come.
+    input: Option<String>,
     usage: AnthropicUsage,
     stop: Option<Stop>,
     stop_text: Option<String>,
@@ -130,6 +132,9 @@ impl Reader {
     fn close(&mut self, write: &mut impl FnMut(Piece<'_>)) {
         self.turns.end();
         if self.told {
+            if let Some(input) = self.input.take() {
+                write(Piece::Arguments(&input));
+            }
             write(Piece::PartEnd);
         }
     }
@@ -173,10 +178,16 @@ impl Reader {
                 let id = id_of_call(block.id.as_deref().unwrap_or_default(), &self.id, self.calls);
                 self.calls += 1;
                 write(Piece::Call { id: &id, name: block.name.as_deref().unwrap_or_default(), seal: None });
+                // A call that the provider's own code makes comes whole at once.
+                self.input = block.input.map(|input| input.get().to_owned()).filter(|input| !is_empty(input));
             }
             "redacted_thinking" => write(Piece::Redacted(block.data.as_deref().unwrap_or_default())),
             // A block may begin with its first words.
             "text" => block.text().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Text(text))),
+            "thinking" => {
+                block.thinking.as_deref().filter(|text| !text.is_empty()).into_iter().for_each(|text| write(Piece::Thinking(text)));
+                block.signature.as_deref().filter(|seal| !seal.is_empty()).into_iter().for_each(|seal| write(Piece::Signature(seal)));
+            }
             _ => {}
         }
     }
@@ -194,6 +205,7 @@ impl Reader {
             write(Piece::Signature(delta.signature.as_deref().unwrap_or_default()));
         }
         if some(&delta.partial_json) {
+            self.input = None;
             write(Piece::Arguments(delta.partial_json.as_deref().unwrap_or_default()));
         }
     }
@@ -210,6 +222,11 @@ fn unreadable(data: &[u8], error: &serde_json::Error) -> Fault {
         Ok(failed) if failed.error.get() != "null" => Fault::of_object(Surface::Messages, data),
         _ => not_an_answer(&error.to_string()),
     }
+}
+
+/// Whether an object has no fields.
+fn is_empty(object: &str) -> bool {
+    object.trim_start_matches('{').trim() == "}"
 }
 
 /// What kind of block is under way.
@@ -269,7 +286,7 @@ impl ToAnthropic {
                 }
                 self.enter(Under::Call, out, |out| {
                     out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
-                    write_text(out, id);
+                    write_text(out, &safe_id(id));
                     out.extend_from_slice(b",\"name\":");
                     write_text(out, name);
                     out.extend_from_slice(b",\"input\":{}}");

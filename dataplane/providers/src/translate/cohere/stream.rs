@@ -174,7 +174,8 @@ impl Reader {
                 self.calls += 1;
                 write(Piece::Call { id: &id, name: &name, seal: None });
             }
-            if let Some(arguments) = arguments.filter(|text| !text.is_empty()) {
+            // Some calls without arguments have the text `null` for them.
+            if let Some(arguments) = arguments.filter(|text| !matches!(text.trim(), "" | "null")) {
                 write(Piece::Arguments(&arguments));
             }
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use snapshot::Surface;
 
-use super::{Reasoning, stop};
+use super::{Reasoning, is_the_providers, stop};
 use crate::fault::Fault;
 use crate::translate::chat::{Answer, Part, id_of_answer, id_of_call};
 use crate::translate::{anthropic, not_an_answer};
@@ -58,11 +58,28 @@ struct Block<'a> {
     tool_use: Option<ToolUse<'a>>,
     #[serde(borrow, default)]
     reasoning_content: Option<Reasoning<'a>>,
+    #[serde(borrow, default)]
+    citations_content: Option<Cited<'a>>,
+}
+
+/// Words that rest on documents: they stand here and nowhere else.
+#[derive(Deserialize)]
+struct Cited<'a> {
+    #[serde(borrow, default)]
+    content: Option<Vec<CitedText<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct CitedText<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ToolUse<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tool_use_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -100,9 +117,12 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     })
 }
 
-/// Blocks of tools that the provider ran itself, and citations, are its own affair.
+/// Blocks of tools that the provider ran itself, and where it found what it cites, are its own affair.
 fn part<'a>(block: Block<'a>, answer: &str, place: usize) -> Option<Part<'a>> {
     if let Some(call) = block.tool_use {
+        if is_the_providers(call.kind.as_deref()) {
+            return None;
+        }
         let id = Cow::Owned(id_of_call(call.tool_use_id.as_deref().unwrap_or_default(), answer, place).into_owned());
         let input = call.input.map_or(Cow::Borrowed(&b"{}"[..]), |input| Cow::Borrowed(input.get().as_bytes()));
         return Some(Part::Call { id, name: call.name.unwrap_or_default(), input, seal: None });
@@ -114,5 +134,7 @@ fn part<'a>(block: Block<'a>, answer: &str, place: usize) -> Option<Part<'a>> {
             (None, None) => None,
         };
     }
-    block.text.filter(|text| !text.is_empty()).map(|text| Part::Text { text, cache: None })
+    let cited = block.citations_content.and_then(|cited| cited.content);
+    let cited = cited.map(|texts| Cow::Owned(texts.into_iter().filter_map(|cited| cited.text).collect::<String>()));
+    block.text.or(cited).filter(|text| !text.is_empty()).map(|text| Part::Text { text, cache: None })
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use snapshot::{Surface, Usage};
 
 use super::answer::Served;
-use super::stop;
+use super::{is_the_providers, stop};
 use crate::fault::Fault;
 use crate::translate::chat::{News, Piece, Stop, id_of_answer, id_of_call};
 use crate::translate::turns::Turns;
@@ -43,6 +43,8 @@ struct Start<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ToolUse<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tool_use_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -87,6 +89,8 @@ pub(in crate::translate) struct Reader {
     stop: Option<Stop>,
     usage: Option<Usage>,
     ended: bool,
+    /// The block under way is a call that the provider runs itself.
+    hidden: bool,
     /// Of a stream in Anthropic's words, which InvokeModel gives.
     native: Option<Box<anthropic::stream::Reader>>,
 }
@@ -101,7 +105,8 @@ struct Native<'a> {
 impl Reader {
     /// `kind` is the frame's `:event-type`.
     pub(in crate::translate) fn event(&mut self, kind: &str, data: &[u8], write: &mut impl FnMut(Piece<'_>)) -> Result<News, Fault> {
-        if kind.ends_with("Exception") {
+        // A frame of an error tells its code alone; events hold something.
+        if kind.ends_with("Exception") || data.is_empty() {
             return Err(Fault::of_exception(Surface::Converse, kind, data));
         }
         if kind == "chunk" {
@@ -130,10 +135,13 @@ impl Reader {
         }
         match kind {
             "contentBlockStart" => self.start(event.start, write),
+            "contentBlockDelta" if self.hidden => {}
             "contentBlockDelta" => delta(event.delta, write),
             "contentBlockStop" => {
                 self.turns.end();
-                write(Piece::PartEnd);
+                if !std::mem::take(&mut self.hidden) {
+                    write(Piece::PartEnd);
+                }
             }
             "messageStop" => {
                 self.tell_the_rest(write)?;
@@ -167,6 +175,10 @@ impl Reader {
 
     fn start(&mut self, start: Option<Start<'_>>, write: &mut impl FnMut(Piece<'_>)) {
         let Some(call) = start.and_then(|start| start.tool_use) else { return };
+        self.hidden = is_the_providers(call.kind.as_deref());
+        if self.hidden {
+            return;
+        }
         let id = id_of_call(call.tool_use_id.as_deref().unwrap_or_default(), &self.id, self.calls);
         self.calls += 1;
         write(Piece::Call { id: &id, name: call.name.as_deref().unwrap_or_default(), seal: None });

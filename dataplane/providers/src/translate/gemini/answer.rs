@@ -6,7 +6,7 @@ use snapshot::Surface;
 
 use super::{Body, Candidate, Said, stop, usage_of};
 use crate::fault::Fault;
-use crate::translate::chat::{Answer, Part, Stop, id_of_call};
+use crate::translate::chat::{Answer, Part, Stop, id_of_answer, id_of_call};
 use crate::translate::not_an_answer;
 
 pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault> {
@@ -24,7 +24,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
     if let Some(usage) = &mut usage {
         usage.more.searches = searches;
     }
-    let id = answer.response_id.unwrap_or_default();
+    let id = answer.response_id.filter(|id| !id.is_empty()).unwrap_or_else(|| Cow::Owned(id_of_answer(body)));
     let reason = candidate.as_ref().and_then(|candidate| candidate.finish_reason.clone()).unwrap_or_default();
     let said = candidate.and_then(|candidate| candidate.content).and_then(|content| content.parts).unwrap_or_default();
     let mut parts = Vec::with_capacity(said.len());

@@ -1,11 +1,13 @@
 //! Streams, read: each event is an answer with a piece of the text.
 
+use std::borrow::Cow;
+
 use snapshot::{Surface, Usage};
 
 use super::partial::Arguments;
 use super::{Body, FunctionCall, Said, stop, usage_of};
 use crate::fault::Fault;
-use crate::translate::chat::{News, Piece, Stop, id_of_call};
+use crate::translate::chat::{News, Piece, Stop, id_of_answer, id_of_call};
 use crate::translate::not_an_answer;
 
 /// Reads events. Nothing marks the last: an answer is whole when the stream ends after a reason to finish.
@@ -34,7 +36,7 @@ impl Reader {
         let blocked = event.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
         if !self.begun && (candidate.is_some() || blocked) {
             self.begun = true;
-            event.response_id.as_deref().unwrap_or_default().clone_into(&mut self.id);
+            self.id = event.response_id.filter(|id| !id.is_empty()).map_or_else(|| id_of_answer(data), Cow::into_owned);
             write(Piece::Begin { id: &self.id, model: event.model_version.as_deref().unwrap_or_default(), usage: self.usage });
         }
         if blocked {

@@ -9,7 +9,7 @@ use snapshot::{Surface, Usage};
 use super::{CREATED, Extra, ToolCall, said, write_calls};
 use crate::fault::Fault;
 use crate::json::write_text;
-use crate::translate::chat::{Answer, Part, Stop, id_of_call, text};
+use crate::translate::chat::{Answer, Part, Stop, id_of_answer, id_of_call, text};
 use crate::translate::not_an_answer;
 use crate::usage;
 
@@ -66,7 +66,7 @@ pub(in crate::translate) fn read_answer(body: &[u8]) -> Result<Answer<'_>, Fault
         all.push(Part::Thinking { text, signature: None });
     }
     all.extend(said(message.content).map_err(|error| not_an_answer(&error.to_string()))?);
-    let id = answer.id.unwrap_or_default();
+    let id = answer.id.filter(|id| !id.is_empty()).unwrap_or_else(|| Cow::Owned(id_of_answer(body)));
     let reason = choice.finish_reason.unwrap_or_default();
     for (place, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let arguments = call.function.arguments.unwrap_or_default();

@@ -75,8 +75,9 @@ impl ToOpenAi {
             Piece::End { stop, usage, .. } => {
                 self.end_part(out);
                 self.chunk(out, |_| {}, Some(finish_reason(*stop)));
-                if self.include_usage {
-                    self.usage(usage.as_ref().unwrap_or(&Usage::default()), out);
+                // What is not known is not told as nothing.
+                if let Some(usage) = usage.as_ref().filter(|_| self.include_usage) {
+                    self.usage(usage, out);
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }

@@ -165,7 +165,7 @@ impl Reader {
         let choice = chunk.choices.into_iter().flatten().find(|choice| choice.index.unwrap_or(0) == 0);
         if !self.begun && (choice.is_some() || chunk.id.as_ref().is_some_and(|id| !id.is_empty())) {
             self.begun = true;
-            chunk.id.as_deref().unwrap_or_default().clone_into(&mut self.id);
+            self.id = chunk.id.filter(|id| !id.is_empty()).map_or_else(|| chat::id_of_answer(data), Cow::into_owned);
             write(Piece::Begin { id: &self.id, model: chunk.model.as_deref().unwrap_or_default(), usage: None });
         }
         if let Some(choice) = choice {
