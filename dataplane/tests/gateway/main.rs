@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
 
+mod alpn;
 mod azure;
 mod backs;
 mod bad_answers;
