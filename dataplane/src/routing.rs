@@ -112,6 +112,17 @@ fn of_named(grant: &Grant, provider: &Arc<LiveProvider>, model: &str, rest: &str
     if grant.allows_model(names.into_iter().flatten()) { Ok(attempt) } else { Err(not_allowed(model)) }
 }
 
+/// Whether the key may use a model of a provider that is called as the provider itself calls it, by any name under which the
+/// key could ask for it.
+#[must_use]
+pub fn allows_at(grant: &Grant, provider: &LiveProvider, upstream: &str) -> bool {
+    let known = provider.provider.models.iter().filter(|model| model.upstream_name.as_str() == upstream);
+    let declared = known.flat_map(|model| std::iter::once(&model.name).chain(&model.aliases)).map(ModelName::as_str);
+    let names: Vec<&str> = std::iter::once(upstream).chain(declared).collect();
+    let qualified: Vec<String> = names.iter().map(|name| format!("{}/{name}", provider.provider.id.name())).collect();
+    grant.allows_model(names.into_iter().chain(qualified.iter().map(String::as_str)))
+}
+
 /// Of what several namespaces offer under one name: the key's own and the gateway's. What other tenants share counts only
 /// when neither has the name, so that nobody takes a name from others, or makes it ambiguous, by sharing something.
 fn of_the_house<T>(live: &Live, grant: &Grant, mut found: Vec<T>, namespace: impl Fn(&T) -> &str) -> Vec<T> {

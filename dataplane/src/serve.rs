@@ -134,8 +134,9 @@ pub async fn open(rooms: &Rooms, entry: &mut Option<Entry>, model: String, heade
     let note = entry.as_mut().ok_or(Refusal::NotReady)?;
     let Planned { call, plan, permit, client, grant } = planned(rooms, note, Wish::Session(model), headers, Bodiless).await?;
     let session = rooms.upstream.open_session(&plan, &call, &client, note.trace()).await?;
+    let provider = note.trace().attempt.as_ref().map(|attempt| attempt.provider.clone());
     let entry = entry.take().ok_or(Refusal::NotReady)?;
-    Ok(Opened { session, rooms: permit.messages(), entry, standing: Standing::new(rooms, grant) })
+    Ok(Opened { session, rooms: permit.messages(), entry, standing: Standing::new(rooms, grant, provider) })
 }
 
 /// A session that is open at its provider, and waits for its client.
@@ -161,7 +162,8 @@ impl Opened {
                 () = standing.lost() => CalledOff::Revoked,
             }
         };
-        relay::talk(client, session, rooms, entry, off).await;
+        let scribes = |model: Option<&str>| standing.allows_beside(model);
+        relay::talk(client, session, rooms, entry, scribes, off).await;
     }
 }
 

@@ -1,11 +1,12 @@
 //! Sessions of OpenAI's Realtime API, as far as the gateway listens: which model answers, and what each answer used; and
-//! that the client does not have another one answer than it was let in for.
+//! that the client does not have another one answer than it was let in for, nor one write speech down that it may not use.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::json;
 use serde_json::value::RawValue;
 use snapshot::{Class, Usage};
 
@@ -93,6 +94,17 @@ impl Meter {
     }
 }
 
+/// What becomes of a client's message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It goes to the provider.
+    Passes,
+    /// It ends the session.
+    Strays(Stray),
+    /// The client is told why it does not go to the provider, and the session goes on.
+    Refused(Denied),
+}
+
 /// What a client's message may not ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stray {
@@ -102,27 +114,105 @@ pub enum Stray {
     Prompt,
 }
 
-/// Whether a client's message asks for what it may not. What could do so and cannot be read does so too, since a server may
-/// read it otherwise.
-#[must_use]
-pub fn strays(message: &[u8], models: &[impl AsRef<str>]) -> Option<Stray> {
+/// A model that is to write speech down, and that the client may not use.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Where it stands.
+    field: String,
+    /// Its name; `None` where none can be read.
+    model: Option<String>,
+    /// What the client calls its message.
+    event: Option<String>,
+}
+
+impl Denied {
+    /// What the client is told; `count` tells such events of a session apart.
+    #[must_use]
+    pub fn told(&self, count: u64) -> String {
+        let (code, message) = match &self.model {
+            Some(model) => (
+                "model_not_allowed",
+                format!("the API key may not use the model `{model}`, which `{}` names; the message was not passed on", self.field),
+            ),
+            None => (
+                "invalid_value",
+                format!("`{}` must name a model, since the API key may not use all; the message was not passed on", self.field),
+            ),
+        };
+        let error =
+            json!({ "type": "invalid_request_error", "code": code, "message": message, "param": self.field, "event_id": self.event });
+        json!({ "type": "error", "event_id": format!("event_portolan_{count}"), "error": error }).to_string()
+    }
+}
+
+/// Judges a client's message: whether it asks for what it may not. What could do so and cannot be read does so too, since a
+/// server may read it otherwise. `models` are those that the session was let in for; `allows` knows which may write speech
+/// down, and whether one may that is not named.
+pub fn judge(message: &[u8], models: &[impl AsRef<str>], allows: impl Fn(Option<&str>) -> bool) -> Judged {
     let names = |finder: &Finder<'_>| finder.find(message).is_some();
     let says =
         message.trim_ascii_start().first() == Some(&b'{') && (names(&MODEL) || names(&PROMPT) || memchr::memchr(ESCAPE, message).is_some());
     if !says {
-        return None;
+        return Judged::Passes;
     }
-    let Ok(Said { session, response }) = serde_json::from_slice(message) else { return Some(Stray::Model) };
-    [session, response].into_iter().flatten().find_map(|wanted| {
-        let other = wanted.model.is_some_and(|model| models.iter().all(|good| good.as_ref() != model));
-        if other { Some(Stray::Model) } else { wanted.prompt.map(|_| Stray::Prompt) }
-    })
+    let Ok(Said { event_id, session, response }) = serde_json::from_slice(message) else { return Judged::Strays(Stray::Model) };
+    let wanted = [("session", session), ("response", response)];
+    let wanted = || wanted.iter().filter_map(|(name, wanted)| Some((*name, wanted.as_ref()?)));
+    for (_, wanted) in wanted() {
+        if wanted.model.as_ref().is_some_and(|model| models.iter().all(|good| good.as_ref() != model)) {
+            return Judged::Strays(Stray::Model);
+        }
+        if wanted.prompt.is_some() {
+            return Judged::Strays(Stray::Prompt);
+        }
+    }
+    for (name, wanted) in wanted() {
+        for (field, scribe) in
+            [("audio.input.transcription.model", wanted.scribe()), ("input_audio_transcription.model", wanted.beta_scribe())]
+        {
+            let Some(Scribe { model }) = scribe.filter(|scribe| !allows(scribe.model.as_deref())) else { continue };
+            let event = event_id.and_then(|id| serde_json::from_str(id.get()).ok());
+            return Judged::Refused(Denied { field: format!("{name}.{field}"), model, event });
+        }
+    }
+    Judged::Passes
+}
+
+impl Session<'_> {
+    fn scribe(&self) -> Option<Scribe> {
+        let Ok(Audio { input }) = serde_json::from_str(self.audio?.get()) else { return Some(Scribe::default()) };
+        input?.transcription
+    }
+
+    fn beta_scribe(&self) -> Option<Scribe> {
+        Some(serde_json::from_str(self.input_audio_transcription?.get()).unwrap_or_default())
+    }
 }
 
 #[derive(Deserialize)]
-struct Said {
-    session: Option<Session>,
-    response: Option<Session>,
+struct Said<'a> {
+    #[serde(borrow)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session: Option<Session<'a>>,
+    #[serde(borrow)]
+    response: Option<Session<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Audio {
+    input: Option<Heard>,
+}
+
+#[derive(Deserialize)]
+struct Heard {
+    transcription: Option<Scribe>,
+}
+
+/// Who is to write down what is said: without a name whom the provider takes, or one whose name cannot be read.
+#[derive(Default, Deserialize)]
+struct Scribe {
+    model: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,13 +221,18 @@ struct Event<'a> {
     kind: String,
     #[serde(borrow)]
     response: Option<Response<'a>>,
-    session: Option<Session>,
+    #[serde(borrow)]
+    session: Option<Session<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Session {
+struct Session<'a> {
     model: Option<String>,
     prompt: Option<IgnoredAny>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_audio_transcription: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +246,11 @@ mod tests {
     use snapshot::More;
 
     use super::*;
+
+    /// By somebody who may use all models.
+    fn judged(message: &str, models: &[&str]) -> Judged {
+        judge(message.as_bytes(), models, |_| true)
+    }
 
     #[test]
     fn what_each_answer_used_is_added_up_and_all_else_passed_over() {
@@ -213,7 +313,7 @@ mod tests {
             "model \\ is what raw sound may hold",
             "",
         ] {
-            assert_eq!(strays(message.as_bytes(), &models), None, "{message}");
+            assert_eq!(judged(message, &models), Judged::Passes, "{message}");
         }
         for message in [
             r#"{"type":"session.update","session":{"model":"other"}}"#,
@@ -225,7 +325,7 @@ mod tests {
             r#"{"session":{"model":["other"]}}"#,
             r#"{"x":NaN,"session":{"model":"other"}}"#,
         ] {
-            assert_eq!(strays(message.as_bytes(), &models), Some(Stray::Model), "{message}");
+            assert_eq!(judged(message, &models), Judged::Strays(Stray::Model), "{message}");
         }
     }
 
@@ -237,9 +337,60 @@ mod tests {
             r#"{"session":{"pr\u006fmpt":"pmpt_1"}}"#,
             r#"{"session":{"prompt":false}}"#,
         ] {
-            assert_eq!(strays(message.as_bytes(), &["talker"]), Some(Stray::Prompt), "{message}");
+            assert_eq!(judged(message, &["talker"]), Judged::Strays(Stray::Prompt), "{message}");
         }
-        assert!(strays(br#"{"session":{"prompt":null,"prompt":{"id":"pmpt_1"}}}"#, &["talker"]).is_some());
+        assert_ne!(judged(r#"{"session":{"prompt":null,"prompt":{"id":"pmpt_1"}}}"#, &["talker"]), Judged::Passes);
+    }
+
+    #[test]
+    fn a_model_that_writes_speech_down_must_be_allowed_and_named() {
+        let limited = |message: &str| judge(message.as_bytes(), &["talker"], |name| name == Some("scribe"));
+        for message in [
+            r#"{"session":{"audio":{"input":{"transcription":{"model":"scribe","language":"en"}}}}}"#,
+            r#"{"session":{"input_audio_transcription":{"model":"scribe"}}}"#,
+            r#"{"session":{"model":"talker","audio":null,"input_audio_transcription":null}}"#,
+            r#"{"session":{"model":"talker","audio":{"input":{"transcription":null}}}}"#,
+            r#"{"session":{"model":"talker","audio":{"input":{"format":{"type":"audio/pcm"}},"output":{"voice":"marin"}}}}"#,
+            r#"{"session":{"instructions":"the model of audio.input.transcription"}}"#,
+        ] {
+            assert_eq!(limited(message), Judged::Passes, "{message}");
+        }
+        let (of_now, of_beta) = ("audio.input.transcription.model", "input_audio_transcription.model");
+        for (message, field, model) in [
+            (r#"{"session":{"audio":{"input":{"transcription":{"model":"dearer"}}}}}"#, format!("session.{of_now}"), Some("dearer")),
+            (
+                r#"{"session":{"a\u0075dio":{"input":{"transcription":{"\u006dodel":"dearer"}}}}}"#,
+                format!("session.{of_now}"),
+                Some("dearer"),
+            ),
+            (r#"{"session":{"input_audio_transcription":{"model":"dearer"}}}"#, format!("session.{of_beta}"), Some("dearer")),
+            (r#"{"response":{"audio":{"input":{"transcription":{"model":"dearer"}}}}}"#, format!("response.{of_now}"), Some("dearer")),
+            (r#"{"session":{"model":"talker","audio":{"input":{"transcription":{"language":"en"}}}}}"#, format!("session.{of_now}"), None),
+            (r#"{"session":{"audio":{"input":{"transcription":{"model":["dearer"]}}}}}"#, format!("session.{of_now}"), None),
+            (r#"{"session":{"audio":{"input":{"transcription":{"model":"scribe","model":"dearer"}}}}}"#, format!("session.{of_now}"), None),
+            (r#"{"session":{"input_audio_transcription":{"model":"scribe","model":"dearer"}}}"#, format!("session.{of_beta}"), None),
+        ] {
+            assert_eq!(limited(message), Judged::Refused(Denied { field, model: model.map(str::to_owned), event: None }), "{message}");
+            assert_eq!(judged(message, &["talker"]), Judged::Passes, "who may use all models names whichever: {message}");
+        }
+        let both = r#"{"session":{"audio":{},"audio":{"input":{"transcription":{"model":"dearer"}}}}}"#;
+        assert_eq!(limited(both), Judged::Strays(Stray::Model), "which of the two counts nobody knows");
+    }
+
+    #[test]
+    fn a_message_that_is_refused_is_told_by_its_own_name() {
+        let message = br#"{"event_id":"mine \u0031","session":{"audio":{"input":{"transcription":{"model":"dearer"}}}}}"#;
+        let Judged::Refused(denied) = judge(message, &["talker"], |_| false) else { panic!("it passes") };
+        let told: serde_json::Value = serde_json::from_str(&denied.told(7)).expect("JSON");
+        assert_eq!((&told["type"], &told["event_id"]), (&"error".into(), &"event_portolan_7".into()));
+        let error = &told["error"];
+        assert_eq!((&error["code"], &error["event_id"]), (&"model_not_allowed".into(), &"mine 1".into()));
+        assert_eq!(error["param"], "session.audio.input.transcription.model");
+        assert!(error["message"].as_str().is_some_and(|text| text.contains("`dearer`") && text.contains("transcription.model")), "{told}");
+        let message = br#"{"event_id":7,"session":{"audio":{"input":{"transcription":{"model":7}}}}}"#;
+        let Judged::Refused(denied) = judge(message, &["talker"], |name| name.is_some()) else { panic!("it passes") };
+        let told: serde_json::Value = serde_json::from_str(&denied.told(1)).expect("JSON");
+        assert_eq!((&told["error"]["code"], &told["error"]["event_id"]), (&"invalid_value".into(), &serde_json::Value::Null));
     }
 
     #[test]

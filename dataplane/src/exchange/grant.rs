@@ -37,6 +37,12 @@ impl Grant {
         self.key.key.allow.providers.as_ref().is_none_or(|allowed| allowed.contains(provider))
     }
 
+    /// Whether no list bounds its models.
+    #[must_use]
+    pub fn allows_all_models(&self) -> bool {
+        self.key.key.allow.models.is_none()
+    }
+
     /// Whether one of these names of a model (as written, as declared) fits its list.
     #[must_use]
     pub fn allows_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use providers::fault::Fault;
-use providers::realtime::{self, Meter, Stray};
+use providers::realtime::{Judged, Meter, Stray, judge};
 use snapshot::FailureClass;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -72,12 +73,13 @@ enum Over {
 }
 
 /// Carries a session to its end, and closes it in the books. `rooms` are for messages of the client and of the provider;
-/// `off` comes when the gateway ends it.
+/// `scribes` says which models may write speech down, and whether one that is not named; `off` comes when the gateway ends it.
 pub async fn talk<C: Closing>(
     client: impl AsyncRead + AsyncWrite + Send + Unpin,
     session: Session,
     rooms: [impl Room + Unpin; 2],
     mut closing: C,
+    scribes: impl Fn(Option<&str>) -> bool,
     off: impl Future<Output = CalledOff> + Send,
 ) {
     let config = WebSocketConfig::default()
@@ -105,15 +107,19 @@ pub async fn talk<C: Closing>(
             if let Message::Text(text) = message {
                 meter.hears(text.as_bytes());
             }
-            None
+            Judged::Passes
         };
-        let strays = |message: &Message| match message {
-            Message::Text(text) => realtime::strays(text.as_bytes(), &models),
-            Message::Binary(bytes) => realtime::strays(bytes, &models),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
+        let judges = |message: &Message| match message {
+            Message::Text(text) => judge(text.as_bytes(), &models, &scribes),
+            Message::Binary(bytes) => judge(bytes, &models, &scribes),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Judged::Passes,
         };
-        let asking = pin!(pass(Side::Client, (&mut from_client, held_of_client), &mut to_provider, idle, strays));
-        let answering = pin!(pass(Side::Provider, (&mut from_provider, held_of_provider), &mut to_client, idle, hears));
+        let (tells_client, told_client) = mpsc::channel(1);
+        let (tells_provider, told_provider) = mpsc::channel(1);
+        let (from, to) = ((&mut from_client, held_of_client), (&mut to_provider, told_provider));
+        let asking = pin!(pass(Side::Client, from, to, idle, judges, tells_client));
+        let (from, to) = ((&mut from_provider, held_of_provider), (&mut to_client, told_client));
+        let answering = pin!(pass(Side::Provider, from, to, idle, hears, tells_provider));
         tokio::select! {
             (side, end) = asking => Over::Side(side, end),
             (side, end) = answering => Over::Side(side, end),
@@ -142,13 +148,15 @@ pub async fn talk<C: Closing>(
     closing.end(Ended { facts: meter.facts().clone(), bytes, how, unpriced: meter.was_written_down() });
 }
 
-/// Takes messages of one side and gives them to the other, those that may pass. The side that ended it is told with how it ended.
+/// Takes messages of one side and gives them to the other, those that may pass; what it is `told` besides goes there too. Why a
+/// message does not pass is told by `tells`. The side that ended it is told with how it ended.
 async fn pass<A, B>(
     side: Side,
     (from, held): (&mut SplitStream<WebSocketStream<A>>, Held),
-    to: &mut SplitSink<WebSocketStream<B>, Message>,
+    (to, mut told): (&mut SplitSink<WebSocketStream<B>, Message>, mpsc::Receiver<String>),
     idle: Duration,
-    mut strays: impl FnMut(&Message) -> Option<Stray>,
+    mut judges: impl FnMut(&Message) -> Judged,
+    tells: mpsc::Sender<String>,
 ) -> (Side, End)
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -159,19 +167,19 @@ where
     let mut asks = interval(idle / 3);
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     asks.tick().await;
+    let mut refused = 0;
     loop {
-        let next = async {
-            loop {
-                tokio::select! {
-                    said = from.next() => break Ok::<_, Error>(said),
-                    _ = asks.tick() => to.send(Message::Ping(Bytes::new())).await?,
-                }
+        let mut silence = pin!(sleep(idle));
+        let said = loop {
+            let word = tokio::select! {
+                said = from.next() => break said,
+                Some(word) = told.recv() => Message::text(word),
+                _ = asks.tick() => Message::Ping(Bytes::new()),
+                () = &mut silence => return (side, End::Silent),
+            };
+            if let Err(end) = give(to, word, idle).await {
+                return (other, end);
             }
-        };
-        let said = match timeout(idle, next).await {
-            Err(_) => return (side, End::Silent),
-            Ok(Err(_)) => return (other, End::Gone),
-            Ok(Ok(said)) => said,
         };
         let message = match said {
             Some(Ok(Message::Close(frame))) => return (side, End::Closed(frame)),
@@ -186,14 +194,32 @@ where
             Some(Err(Error::Capacity(_))) => return (side, End::TooLarge),
             Some(Err(_)) | None => return (side, End::Gone),
         };
-        if let Some(stray) = strays(&message) {
-            return (side, End::Strays(stray));
+        match judges(&message) {
+            Judged::Passes => {}
+            Judged::Strays(stray) => return (side, End::Strays(stray)),
+            Judged::Refused(denied) => {
+                held.passed_on();
+                refused += 1;
+                drop(tells.send(denied.told(refused)).await);
+                continue;
+            }
         }
-        match timeout(idle, to.send(message)).await {
-            Ok(Ok(())) => held.passed_on(),
-            Ok(Err(_)) => return (other, End::Gone),
-            Err(_) => return (other, End::Silent),
+        match give(to, message, idle).await {
+            Ok(()) => held.passed_on(),
+            Err(end) => return (other, end),
         }
+    }
+}
+
+/// Gives a message to a side, which may take so long to read it.
+async fn give<S>(to: &mut SplitSink<WebSocketStream<S>, Message>, message: Message, patience: Duration) -> Result<(), End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout(patience, to.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Gone),
+        Err(_) => Err(End::Silent),
     }
 }
 

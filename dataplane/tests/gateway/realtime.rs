@@ -529,3 +529,89 @@ async fn a_session_that_is_to_change_its_model_is_closed() {
     let (client, provider) = tokio::join!(closed_with(&mut client), closed_with(&mut provider));
     assert_eq!((client, provider), (Some(1008), Some(1001)));
 }
+
+/// A session of a key that may use these models, and of what its provider declares.
+async fn limited(models: &str) -> (House, Socket, Socket) {
+    let declared = "models: [{ name: talker }, { name: scribe, aliases: [clerk], upstreamName: whisper-1 }]";
+    let house = House::of(&[provider_of("OpenAI", "alpha", declared), key("app", &format!("allow: {{ models: [{models}] }}"))]);
+    let (client, provider) = open(&house).await;
+    (house, client, provider)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_writes_speech_down_must_be_among_the_keys() {
+    let naming = |model: &str| {
+        [
+            format!(
+                r#"{{"type":"session.update","event_id":"mine","session":{{"type":"realtime","audio":{{"input":{{"transcription":{{"model":"{model}"}}}}}}}}}}"#
+            ),
+            format!(r#"{{"type":"session.update","event_id":"mine","session":{{"input_audio_transcription":{{"model":"{model}"}}}}}}"#),
+        ]
+    };
+    let fields = ["session.audio.input.transcription.model", "session.input_audio_transcription.model"];
+    for models in ["talker, scribe", "talker, clerk", "talker, whisper-*", "talker, alpha/whisper-1", "'alpha/*', talker", "'*'"] {
+        let (_house, mut client, mut provider) = limited(models).await;
+        for update in naming("whisper-1") {
+            client.send(Message::text(&update)).await.expect("sent");
+            assert_eq!(next(&mut provider).await, Some(Message::text(&update)), "{models}");
+        }
+    }
+    let (house, mut client, mut provider) = limited("talker").await;
+    for (update, field) in naming("whisper-1").iter().zip(fields).chain(naming("scribe").iter().zip(fields)) {
+        client.send(Message::text(update)).await.expect("sent");
+        let Some(Message::Text(told)) = next(&mut client).await else { panic!("the session ended") };
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let error = &told["error"];
+        assert_eq!(
+            (&told["type"], &error["code"], &error["param"]),
+            (&"error".into(), &"model_not_allowed".into(), &field.into()),
+            "{told}"
+        );
+        assert_eq!(error["event_id"], "mine");
+        assert!(error["message"].as_str().is_some_and(|text| text.contains(field)), "{told}");
+    }
+    // What the provider takes when none is named nobody here knows.
+    client
+        .send(Message::text(r#"{"type":"session.update","session":{"model":"talker","input_audio_transcription":{}}}"#))
+        .await
+        .expect("sent");
+    let Some(Message::Text(told)) = next(&mut client).await else { panic!("the session ended") };
+    assert!(told.contains("invalid_value") && told.contains(fields[1]), "{told}");
+    // The session goes on, and of all this the provider heard nothing.
+    client.send(Message::text("on")).await.expect("sent");
+    assert_eq!(next(&mut provider).await, Some(Message::text("on")));
+    provider.send(Message::text(DONE)).await.expect("sent");
+    assert_eq!(next(&mut client).await, Some(Message::text(DONE)));
+    client.send(code(1000)).await.expect("sent");
+    assert_eq!(closed_with(&mut provider).await, Some(1000));
+    elapse(2000).await;
+    assert_eq!(house.receipts()[0]["outcome"], "answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_models_that_changes_holds_in_sessions_that_are_open() {
+    let (mut house, mut client, mut provider) = limited("talker, scribe").await;
+    let update = r#"{"type":"session.update","session":{"audio":{"input":{"transcription":{"model":"whisper-1"}}}}}"#;
+    client.send(Message::text(update)).await.expect("sent");
+    assert_eq!(next(&mut provider).await, Some(Message::text(update)));
+    let declared = "models: [{ name: talker }, { name: scribe, aliases: [clerk], upstreamName: whisper-1 }]";
+    house.configure(&[provider_of("OpenAI", "alpha", declared), key("app", "allow: { models: [talker] }")]);
+    client.send(Message::text(update)).await.expect("sent");
+    let Some(Message::Text(told)) = next(&mut client).await else { panic!("the session ended") };
+    assert!(told.contains("model_not_allowed"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_of_what_is_refused_ends_its_session() {
+    let (house, mut client, mut provider) = limited("talker").await;
+    let began = house.clock.now();
+    let update = r#"{"type":"session.update","session":{"audio":{"input":{"transcription":{"model":"whisper-1"}}}}}"#;
+    let asking = async { while client.send(Message::text(update)).await.is_ok() {} };
+    tokio::select! {
+        () = asking => {}
+        told = closed_with(&mut provider) => assert_eq!(told, Some(1001)),
+    }
+    assert!((house.clock.now() - began).as_secs() < 600, "long before the time of the session is over");
+    elapse(2000).await;
+    assert_eq!(house.receipts()[0]["outcome"], "client_gone", "it is not the provider's fault");
+}
