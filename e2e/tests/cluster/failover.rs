@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::client::{chat, post};
+use e2e::cluster::Namespace;
 use e2e::portolan::{self, Seen, a_gateway, ask, generated_key, until_every};
 use serde_json::json;
 
@@ -156,4 +157,22 @@ async fn pods_serve_and_start_again_while_the_api_server_is_down() {
     eprintln!("an edit is served {:.1} s after the API server came back", served.as_secs_f64());
     assert!(served < Duration::from_secs(15), "{served:?}");
     portolan.well().await;
+    until_all_follow(&namespace).await;
+}
+
+/// What watches the API server asks again after longer and longer pauses, up to a minute, until it heard nothing bad for two:
+/// no test after this one must wait for that, and no other kills the server.
+async fn until_all_follow(namespace: &Namespace<'_>) {
+    let (began, late) = (Instant::now(), Duration::from_secs(120));
+    namespace.kubectl(&["rollout", "restart", "deployment/main"]).await;
+    namespace.kubectl(&["rollout", "status", "deployment/main", "--timeout=120s"]).await;
+    namespace.kubectl(&["expose", "deployment", "main", "--name=fresh", "--port=80", "--target-port=8080"]).await;
+    let ip = namespace.kubectl(&["get", "service", "fresh", "-o", "jsonpath={.spec.clusterIP}"]).await;
+    e2e::until_within(late, "a new Service takes connections", async || tokio::net::TcpStream::connect((ip.as_str(), 80)).await.ok()).await;
+    namespace.kubectl(&["delete", "serviceaccount", "default"]).await;
+    e2e::until_within(late, "a ServiceAccount is made", async || {
+        namespace.try_kubectl("", &["get", "serviceaccount", "default"]).await.ok()
+    })
+    .await;
+    eprintln!("all follow the API server again {:.1} s later", began.elapsed().as_secs_f64());
 }
