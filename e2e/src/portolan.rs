@@ -185,6 +185,27 @@ metadata: {name: sim}
 spec: {type: Simulated, models: [{name: demo}]}
 ";
 
+/// A provider `up` at an address, with a credential in a Secret `upstream` and these lines of its spec besides.
+#[must_use]
+pub fn provider_at(address: SocketAddr, credential: &str, lines: &str) -> String {
+    format!(
+        "---
+apiVersion: v1
+kind: Secret
+metadata: {{name: upstream}}
+stringData: {{apiKey: {credential}}}
+---
+apiVersion: portolan.dev/v1alpha1
+kind: LLMProvider
+metadata: {{name: up}}
+spec:
+  type: OpenAICompatible
+  endpoint: {{url: \"http://{address}/v1\", allowInsecure: true}}
+  auth: {{secretRef: {{name: upstream, key: apiKey}}}}
+{lines}"
+    )
+}
+
 /// A key whose text the operator makes.
 #[must_use]
 pub fn generated_key(name: &str) -> String {

@@ -160,29 +160,10 @@ impl Back {
     /// The bytes of one event of it.
     pub fn event(&self, name: &str, data: &str) -> Vec<u8> {
         match (self.kind, name) {
-            ("Bedrock", kind) => frame(kind, data.as_bytes()),
+            ("Bedrock", kind) => crate::frames::frame(kind, data.as_bytes()),
             ("Ollama", _) => format!("{data}\n").into_bytes(),
             (_, "") => format!("data: {data}\n\n").into_bytes(),
             (_, name) => format!("event: {name}\ndata: {data}\n\n").into_bytes(),
         }
     }
-}
-
-/// A frame of Amazon's event stream.
-fn frame(kind: &str, payload: &[u8]) -> Vec<u8> {
-    let header = [&[11][..], b":event-type", &[7], &u16::try_from(kind.len()).expect("short").to_be_bytes(), kind.as_bytes()].concat();
-    let total = u32::try_from(16 + header.len() + payload.len()).expect("short");
-    let mut frame = [total.to_be_bytes(), u32::try_from(header.len()).expect("short").to_be_bytes()].concat();
-    frame.extend_from_slice(&crc(&frame).to_be_bytes());
-    frame.extend_from_slice(&[&header, payload].concat());
-    let tail = crc(&frame).to_be_bytes();
-    frame.extend_from_slice(&tail);
-    frame
-}
-
-/// CRC-32 bit by bit.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
 }

@@ -19,6 +19,8 @@ mod fair_share;
 mod fallback;
 mod files;
 mod forms;
+#[path = "../../providers/tests/frames/mod.rs"]
+mod frames;
 mod fronts;
 mod hostile;
 mod house;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use e2e::client::{Answer, Wire, posting};
 use e2e::cluster;
-use e2e::portolan::{self, Portolan, SYSTEM, Seen, a_gateway};
+use e2e::portolan::{self, Portolan, SYSTEM, Seen, a_gateway, provider_at};
 use e2e::upstream::{self, Asked, Step, Upstream};
 use serde_json::{Value, json};
 
@@ -41,27 +41,11 @@ fn response(asked: &Value) -> Value {
     })
 }
 
-fn provider(address: SocketAddr) -> String {
-    format!(
-        "---
-apiVersion: v1
-kind: Secret
-metadata: {{name: upstream}}
-stringData: {{apiKey: upstream-key}}
----
-apiVersion: portolan.dev/v1alpha1
-kind: LLMProvider
-metadata: {{name: up}}
-spec:
-  type: OpenAICompatible
-  endpoint: {{url: \"http://{address}/v1\", allowInsecure: true}}
-  auth: {{secretRef: {{name: upstream, key: apiKey}}}}
-  allowedNamespaces: {{from: All}}
+/// What it speaks, and that other teams may call it.
+const LINES: &str = "  allowedNamespaces: {from: All}
   surfaces: [ChatCompletions, Responses, Files]
-  models: [{{name: far}}]
-"
-    )
-}
+  models: [{name: far}]
+";
 
 async fn at(pod: SocketAddr, key: &str, method: &str, path: &str) -> Answer {
     let mut wire = Wire::to(pod).await;
@@ -119,7 +103,7 @@ async fn an_id_is_good_at_every_replica_also_at_new_ones_and_through_a_rotation_
     }
     let upstream = Upstream::start_at(cluster::HOST, keeper()).await;
     let namespace = portolan.namespace("an_id_is_good").await;
-    let seen = Seen::applied(portolan, &namespace, &(a_gateway(2) + &provider(upstream.address))).await;
+    let seen = Seen::applied(portolan, &namespace, &(a_gateway(2) + &provider_at(upstream.address, "upstream-key", LINES))).await;
     let (pods, app) = (seen.pods().await, seen.text("app").await);
     let file = send(pods[0], &app).await;
     assert!(file.starts_with("file-") && !file.contains("abc"), "{file}");

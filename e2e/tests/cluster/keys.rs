@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use e2e::client::{Wire, chat, posting};
 use e2e::cluster;
-use e2e::portolan::{self, Seen, a_gateway, ask, spread, until_every};
+use e2e::portolan::{self, Seen, a_gateway, ask, provider_at, spread, until_every};
 use e2e::upstream::{self, Step, Upstream};
 use serde_json::json;
 use tokio::sync::watch;
@@ -58,27 +58,6 @@ async fn a_rotated_key_is_good_in_both_texts_until_the_overlap_ends() {
     assert!(worst <= Duration::from_secs(8), "{worst:?}");
 }
 
-/// A provider at this machine that answers in the name of the key that it is shown.
-fn provider(address: &str) -> String {
-    format!(
-        "---
-apiVersion: v1
-kind: Secret
-metadata: {{name: upstream}}
-stringData: {{apiKey: upstream-key-of-the-first-day}}
----
-apiVersion: portolan.dev/v1alpha1
-kind: LLMProvider
-metadata: {{name: up}}
-spec:
-  type: OpenAICompatible
-  endpoint: {{url: \"http://{address}/v1\", allowInsecure: true}}
-  auth: {{secretRef: {{name: upstream, key: apiKey}}}}
-  models: [{{name: far}}, {{name: slow}}]
-"
-    )
-}
-
 #[tokio::test]
 async fn a_providers_secret_changed_in_place_is_used_by_every_replica_within_two_seconds_and_calls_in_flight_end_well() {
     let portolan = portolan::shared().await;
@@ -87,6 +66,7 @@ async fn a_providers_secret_changed_in_place_is_used_by_every_replica_within_two
         return;
     }
     let (open, gate) = watch::channel(false);
+    // It answers in the name of the key that it is shown.
     let upstream = Upstream::start_at(cluster::HOST, move |asked| {
         let shown = asked.header("authorization").unwrap_or_default().to_owned();
         let answer = upstream::json(200, &upstream::chat_answer("far", &shown));
@@ -94,8 +74,9 @@ async fn a_providers_secret_changed_in_place_is_used_by_every_replica_within_two
         if waits { [vec![Step::Await(gate.clone())], answer].concat() } else { answer }
     })
     .await;
+    let provider = provider_at(upstream.address, "upstream-key-of-the-first-day", "  models: [{name: far}, {name: slow}]\n");
     let namespace = portolan.namespace("a_providers_secret").await;
-    let seen = Seen::applied(portolan, &namespace, &(a_gateway(2) + &provider(&upstream.address.to_string()))).await;
+    let seen = Seen::applied(portolan, &namespace, &(a_gateway(2) + &provider)).await;
     let (pods, app) = (seen.pods().await, seen.text("app").await);
     let mut flying = Vec::new();
     for pod in &pods {
