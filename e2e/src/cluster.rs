@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 pub use namespace::Namespace;
-pub use reach::Door;
+pub use reach::{Door, takes_connections};
 pub use tools::Missing;
 
 use held::Held;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use super::Namespace;
 use crate::until;
@@ -31,6 +32,14 @@ impl Drop for Door {
     }
 }
 
+/// Whether somebody behind an address takes a connection within a second.
+///
+/// One whose first packet leaves before the Service is known on the way never arrives: the kernel remembers where that packet
+/// went for all that follow it, for two minutes. So each try is a connection of its own.
+pub async fn takes_connections(address: SocketAddr) -> bool {
+    tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await.is_ok_and(|connected| connected.is_ok())
+}
+
 impl Namespace<'_> {
     /// A way to a port of a Service that takes connections: its own address, with the cluster's own balancing; in a foreign
     /// cluster a forwarded port, which reaches one pod only.
@@ -44,7 +53,7 @@ impl Namespace<'_> {
         } else {
             self.forward(&format!("service/{service}"), port).await
         };
-        until("the Service takes connections", async || tokio::net::TcpStream::connect(door.address).await.ok()).await;
+        until("the Service takes connections", async || takes_connections(door.address).await.then_some(())).await;
         door
     }
 

@@ -1,9 +1,10 @@
 //! Operators that die, hang or are cut off: pods serve on, nothing that was revoked comes back.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use e2e::client::{chat, post};
-use e2e::cluster::Namespace;
+use e2e::cluster::{Namespace, takes_connections};
 use e2e::portolan::{self, Seen, a_gateway, ask, generated_key, until_every};
 use serde_json::json;
 
@@ -168,7 +169,8 @@ async fn until_all_follow(namespace: &Namespace<'_>) {
     namespace.kubectl(&["rollout", "status", "deployment/main", "--timeout=120s"]).await;
     namespace.kubectl(&["expose", "deployment", "main", "--name=fresh", "--port=80", "--target-port=8080"]).await;
     let ip = namespace.kubectl(&["get", "service", "fresh", "-o", "jsonpath={.spec.clusterIP}"]).await;
-    e2e::until_within(late, "a new Service takes connections", async || tokio::net::TcpStream::connect((ip.as_str(), 80)).await.ok()).await;
+    let fresh = SocketAddr::new(ip.parse().expect("an address"), 80);
+    e2e::until_within(late, "a new Service takes connections", async || takes_connections(fresh).await.then_some(())).await;
     namespace.kubectl(&["delete", "serviceaccount", "default"]).await;
     e2e::until_within(late, "a ServiceAccount is made", async || {
         namespace.try_kubectl("", &["get", "serviceaccount", "default"]).await.ok()
